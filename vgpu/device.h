@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device interface: all that an IP block of the virtual GPU may know.
+ *
+ * Blocks (nbio, gmc, ih, cp, sdma, mes, ...) do not include each other. They
+ * find the rest of the device through the services declared here, and the
+ * device finds them through struct vgpu_block. Only transport.c knows how the
+ * device reaches a guest; tests/ replace it by a fake host.
+ *
+ * Threads: register and doorbell handlers run on the thread that serves the
+ * guest's access, with the register lock held. They must not wait and must not
+ * touch guest memory; what takes time is handed to a queue's own thread
+ * (queue.h). Everything declared here may be called from any thread unless
+ * said otherwise.
+ *
+ * Lock order: queue lock -> register lock -> interrupt ring lock -> DMA lock.
+ */
+#ifndef VGPU_DEVICE_H
+#define VGPU_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vgpu;
+
+/* ---- the host side: implemented by transport.c and by tests/fake_host.c ---- */
+
+enum vgpu_log_level {
+	VGPU_LOG_ERROR,		/* the model is wrong or out of resources */
+	VGPU_LOG_GUEST,		/* the guest did what hardware forbids */
+	VGPU_LOG_UNIMP,		/* not modelled; counted, refused */
+	VGPU_LOG_INFO,
+	VGPU_LOG_TRACE,
+};
+
+struct vgpu_host_ops {
+	/*
+	 * Pointer to guest memory at DMA address @addr, of which *@len bytes
+	 * (lowered if less is contiguous) may be accessed; NULL if nothing, or
+	 * nothing writable when @write, is mapped there. Valid only between
+	 * dma_lock() and dma_unlock().
+	 */
+	void *(*dma_ptr)(void *opaque, uint64_t addr, size_t *len, bool write);
+	/* Shared by all users; excludes the guest's changes of the mapping. */
+	void (*dma_lock)(void *opaque);
+	void (*dma_unlock)(void *opaque);
+	/* Raise message-signalled interrupt @vector. */
+	void (*raise_irq)(void *opaque, unsigned int vector);
+	/* Monotonic time in nanoseconds. */
+	uint64_t (*now)(void *opaque);
+	/* One line, without newline. */
+	void (*log)(void *opaque, enum vgpu_log_level level, const char *line);
+};
+
+/* ---- device ---- */
+
+struct vgpu_config {
+	uint64_t vram_size;		/* bytes, multiple of 1 MiB */
+	void *vram;			/* vram_size bytes, shared with the guest */
+	const struct vgpu_host_ops *host;
+	void *host_opaque;
+	bool strict_tlb;		/* keep translations until they are flushed */
+	bool trace;
+};
+
+/* All blocks in the order of their initialisation, NULL-terminated. */
+struct vgpu_block {
+	const char *name;
+	/* Registers handlers and services; returns 0 or a negative errno. */
+	int (*init)(struct vgpu *dev, void **priv);
+	/* Stop all threads of the block; no callback runs afterwards. */
+	void (*fini)(struct vgpu *dev, void *priv);
+	/* The guest reset the function (or starts anew): power-on values. */
+	void (*reset)(struct vgpu *dev, void *priv);
+};
+
+struct vgpu *vgpu_create(const struct vgpu_config *cfg,
+			 const struct vgpu_block *const *blocks, int *err);
+void vgpu_destroy(struct vgpu *dev);
+void vgpu_reset(struct vgpu *dev);
+
+uint64_t vgpu_now(struct vgpu *dev);
+void *vgpu_vram(struct vgpu *dev);
+uint64_t vgpu_vram_size(struct vgpu *dev);
+bool vgpu_strict_tlb(struct vgpu *dev);
+
+void vgpu_log(struct vgpu *dev, enum vgpu_log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Count event @what ("cp: unknown packet 0x9f") and log its first occurrences.
+ * All counts are printed at exit. @level tells what kind of event it is.
+ */
+void vgpu_count(struct vgpu *dev, enum vgpu_log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* ---- registers: addressed by dword number, as the kernel's headers do ---- */
+
+typedef uint32_t (*vgpu_reg_read_fn)(struct vgpu *dev, void *priv, uint32_t reg);
+typedef void (*vgpu_reg_write_fn)(struct vgpu *dev, void *priv, uint32_t reg,
+				  uint32_t value);
+
+/*
+ * A run of registers with behaviour. Without a handler for a direction the
+ * register is plain storage; a register in no table is storage too, but its
+ * first access is logged by name and counted as unknown.
+ */
+struct vgpu_reg_range {
+	uint32_t first, last;		/* inclusive dword numbers */
+	vgpu_reg_read_fn read;
+	vgpu_reg_write_fn write;
+	uint32_t reset;			/* power-on value of each */
+};
+
+int vgpu_reg_register(struct vgpu *dev, const struct vgpu_reg_range *ranges,
+		      size_t n, void *priv);
+
+/* Guest or engine access, with side effects. */
+uint32_t vgpu_reg_read(struct vgpu *dev, uint32_t reg);
+void vgpu_reg_write(struct vgpu *dev, uint32_t reg, uint32_t value);
+/* The storage behind a register, without side effects. */
+uint32_t vgpu_reg_peek(struct vgpu *dev, uint32_t reg);
+void vgpu_reg_poke(struct vgpu *dev, uint32_t reg, uint32_t value);
+/* "GC:CP_STAT" or "0x1234"; from the kernel's headers, see regnames. */
+const char *vgpu_reg_name(uint32_t reg, char *buf, size_t len);
+/* Sleep until some register was written or @timeout_us passed. */
+void vgpu_reg_wait_change(struct vgpu *dev, unsigned int timeout_us);
+
+/* ---- doorbells: byte offset in BAR2 / 4 ---- */
+
+typedef void (*vgpu_doorbell_fn)(struct vgpu *dev, void *priv, uint32_t index,
+				 uint64_t value);
+/* -EBUSY if the index is taken. @fn runs like a register write handler. */
+int vgpu_doorbell_bind(struct vgpu *dev, uint32_t index, vgpu_doorbell_fn fn,
+		       void *priv);
+void vgpu_doorbell_unbind(struct vgpu *dev, uint32_t index);
+/* Guest access of 4 or 8 bytes (@size). Rings nobody bound are counted. */
+void vgpu_doorbell_ring(struct vgpu *dev, uint32_t index, uint64_t value,
+			unsigned int size);
+
+/* ---- memory as an engine sees it: provided by gmc.c ---- */
+
+enum vgpu_hub { VGPU_HUB_GC, VGPU_HUB_MM };
+
+/* Who accesses: selects the address space, and is reported in a fault. */
+struct vgpu_client {
+	enum vgpu_hub hub;
+	uint8_t vmid;		/* 0: the kernel's, GART and VRAM apertures */
+	uint8_t cid;		/* client id in L2_PROTECTION_FAULT_STATUS */
+	uint8_t ring_id;	/* in the fault's interrupt vector */
+};
+
+/*
+ * Translate and access @len bytes at virtual address @va. Return 0 or
+ * -EFAULT: then the fault was reported to the guest (registers, interrupt);
+ * what could not be read is zero, what could not be written is dropped.
+ */
+int vgpu_mem_read(struct vgpu *dev, const struct vgpu_client *c, uint64_t va,
+		  void *buf, size_t len);
+int vgpu_mem_write(struct vgpu *dev, const struct vgpu_client *c, uint64_t va,
+		   const void *buf, size_t len);
+/* Regions may overlap as memmove() allows. */
+int vgpu_mem_copy(struct vgpu *dev, const struct vgpu_client *c, uint64_t dst,
+		  uint64_t src, uint64_t len);
+/* Repeat the dword @pattern over @len bytes, multiple of 4. */
+int vgpu_mem_fill(struct vgpu *dev, const struct vgpu_client *c, uint64_t dst,
+		  uint32_t pattern, uint64_t len);
+/* Naturally aligned single accesses: acquire load, release store. */
+int vgpu_mem_read32(struct vgpu *dev, const struct vgpu_client *c, uint64_t va,
+		    uint32_t *value);
+int vgpu_mem_read64(struct vgpu *dev, const struct vgpu_client *c, uint64_t va,
+		    uint64_t *value);
+int vgpu_mem_write32(struct vgpu *dev, const struct vgpu_client *c, uint64_t va,
+		     uint32_t value);
+int vgpu_mem_write64(struct vgpu *dev, const struct vgpu_client *c, uint64_t va,
+		     uint64_t value);
+/* Read-modify-write of @size 4 or 8 bytes, atomic against the guest's CPUs. */
+int vgpu_mem_atomic(struct vgpu *dev, const struct vgpu_client *c, uint64_t va,
+		    unsigned int size,
+		    uint64_t (*op)(uint64_t old, void *arg), void *arg,
+		    uint64_t *old);
+/* Drop translations of every VMID in @vmid_mask on @hub. */
+void vgpu_tlb_flush(struct vgpu *dev, enum vgpu_hub hub, uint32_t vmid_mask);
+/* VMID set-up by firmware: page directory as amdgpu_gmc_pd_addr() gives it. */
+void vgpu_vmid_set(struct vgpu *dev, unsigned int vmid, uint64_t pd_addr,
+		   uint32_t pasid);
+
+/* ---- interrupts: provided by ih.c ---- */
+
+struct vgpu_iv {
+	uint8_t client_id;	/* soc15_ih_clientid.h */
+	uint8_t src_id;		/* ivsrcid/ */
+	uint8_t ring_id;
+	uint8_t vmid;
+	bool vmid_mm;		/* vmid belongs to the MM hub */
+	uint32_t pasid;
+	uint32_t data[4];
+};
+void vgpu_irq(struct vgpu *dev, const struct vgpu_iv *iv);
+
+/* ---- engines: provided by cp.c and sdma.c, used by mes.c and KIQ ---- */
+
+enum vgpu_engine { VGPU_ENGINE_GFX, VGPU_ENGINE_COMPUTE, VGPU_ENGINE_SDMA,
+		   VGPU_ENGINE_MES, VGPU_ENGINES };
+
+/* What firmware knows of a queue it maps; the rest is in the queue's MQD. */
+struct vgpu_queue_map {
+	uint64_t mqd_addr;	/* VMID 0 address */
+	uint64_t wptr_addr;	/* VMID 0 address, 0: take it from the MQD */
+	uint32_t doorbell;	/* index in dwords */
+	uint8_t me, pipe, queue;
+	uint8_t vmid;
+	uint32_t pasid;
+	bool user;		/* a process's own queue, found by its doorbell */
+};
+
+struct vgpu_engine_ops {
+	/* 0, -EBUSY (slot or doorbell taken), -EINVAL, -ENOSPC, -ENOMEM */
+	int (*map)(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m);
+	/*
+	 * Stop the queue with this doorbell at a packet boundary, save read and
+	 * write pointer in its MQD. @reset: drop it wherever it stands.
+	 */
+	int (*unmap)(struct vgpu *dev, void *priv, uint32_t doorbell, bool reset);
+};
+void vgpu_engine_register(struct vgpu *dev, enum vgpu_engine engine,
+			  const struct vgpu_engine_ops *ops, void *priv);
+int vgpu_engine_map(struct vgpu *dev, enum vgpu_engine engine,
+		    const struct vgpu_queue_map *m);
+int vgpu_engine_unmap(struct vgpu *dev, enum vgpu_engine engine,
+		      uint32_t doorbell, bool reset);
+
+#endif

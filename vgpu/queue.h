@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A ring buffer with a thread of its own: the frame shared by all engines.
+ *
+ * The thread sleeps until the write pointer moves, then hands one packet after
+ * the other to the engine's exec callback. A packet that waits parks only this
+ * queue; stopping a parked queue always succeeds.
+ */
+#ifndef VGPU_QUEUE_H
+#define VGPU_QUEUE_H
+
+#include "device.h"
+
+struct vgpu_queue;
+
+/*
+ * Execute the packet whose first dword is at ring position @rptr (dwords,
+ * not wrapped). Return its length in dwords, 0 if it is not complete below
+ * @wptr, or a negative errno: the queue stops with an error (the engine has
+ * reported it to the guest).
+ */
+typedef int (*vgpu_queue_exec)(struct vgpu_queue *q, void *priv, uint64_t rptr,
+			       uint64_t wptr);
+
+struct vgpu_queue_config {
+	char name[32];
+	struct vgpu_client client;	/* address space of ring and pointers */
+	uint64_t base;			/* ring address */
+	uint32_t size_dw;		/* power of two */
+	uint64_t rptr, wptr;		/* dwords, not wrapped */
+	uint64_t rptr_report;		/* address for the read pointer, or 0 */
+	unsigned int rptr_shift;	/* report and doorbell unit: dwords << shift */
+	uint64_t wptr_poll;		/* address of the write pointer, or 0 */
+	uint32_t doorbell;		/* bound by the queue; UINT32_MAX: none */
+	bool rptr_report_wrapped;	/* report rptr modulo size */
+	vgpu_queue_exec exec;
+	void *priv;
+};
+
+struct vgpu_queue *vgpu_queue_start(struct vgpu *dev,
+				    const struct vgpu_queue_config *cfg, int *err);
+/*
+ * Stop at a packet boundary (a parked packet is abandoned and counts as not
+ * executed), free the queue. @rptr, @wptr: final pointers in dwords, optional.
+ */
+void vgpu_queue_stop(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr);
+
+struct vgpu *vgpu_queue_dev(struct vgpu_queue *q);
+const struct vgpu_queue_config *vgpu_queue_config(struct vgpu_queue *q);
+/* New write pointer in dwords, from a doorbell or a register. */
+void vgpu_queue_kick(struct vgpu_queue *q, uint64_t wptr);
+/* Ring dword at position @pos (not wrapped). For exec callbacks. */
+uint32_t vgpu_queue_dword(struct vgpu_queue *q, uint64_t pos);
+/*
+ * For exec callbacks: wait until @ready(arg) is true, polling with growing
+ * pauses. 0, or -ECANCELED when the queue is being stopped.
+ */
+int vgpu_queue_wait(struct vgpu_queue *q, bool (*ready)(void *arg), void *arg);
+/* True once the queue is being stopped; long packets look here. */
+bool vgpu_queue_stopping(struct vgpu_queue *q);
+
+#endif

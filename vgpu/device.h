@@ -84,6 +84,17 @@ uint64_t vgpu_now(struct vgpu *dev);
 void *vgpu_vram(struct vgpu *dev);
 uint64_t vgpu_vram_size(struct vgpu *dev);
 bool vgpu_strict_tlb(struct vgpu *dev);
+/*
+ * What init() of @block stored in *priv; NULL if the device has no such block.
+ * For the services below, which get no priv of their own.
+ */
+void *vgpu_block_priv(struct vgpu *dev, const struct vgpu_block *block);
+
+/* The host's services of the same names; for gmc.c and ih.c. */
+void *vgpu_dma_ptr(struct vgpu *dev, uint64_t addr, size_t *len, bool write);
+void vgpu_dma_lock(struct vgpu *dev);
+void vgpu_dma_unlock(struct vgpu *dev);
+void vgpu_raise_irq(struct vgpu *dev, unsigned int vector);
 
 void vgpu_log(struct vgpu *dev, enum vgpu_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -119,7 +130,7 @@ int vgpu_reg_register(struct vgpu *dev, const struct vgpu_reg_range *ranges,
 /* Guest or engine access, with side effects. */
 uint32_t vgpu_reg_read(struct vgpu *dev, uint32_t reg);
 void vgpu_reg_write(struct vgpu *dev, uint32_t reg, uint32_t value);
-/* The storage behind a register, without side effects. */
+/* The storage behind a register, without side effects: atomic, takes no lock. */
 uint32_t vgpu_reg_peek(struct vgpu *dev, uint32_t reg);
 void vgpu_reg_poke(struct vgpu *dev, uint32_t reg, uint32_t value);
 /* "GC:CP_STAT" or "0x1234"; from the kernel's headers, see regnames. */
@@ -180,6 +191,24 @@ int vgpu_mem_atomic(struct vgpu *dev, const struct vgpu_client *c, uint64_t va,
 		    unsigned int size,
 		    uint64_t (*op)(uint64_t old, void *arg), void *arg,
 		    uint64_t *old);
+/*
+ * Guest memory by DMA address, untranslated, any length. 0, or -EFAULT if some
+ * of it is not mapped for the device: counted, that part reads zero.
+ */
+int vgpu_dma_read(struct vgpu *dev, uint64_t addr, void *buf, size_t len);
+int vgpu_dma_write(struct vgpu *dev, uint64_t addr, const void *buf, size_t len);
+/*
+ * What the memory model saw since the start. Not zero in @stale, @fragment or
+ * @dma_unmapped means a defect of the guest's driver.
+ */
+struct vgpu_mem_stats {
+	uint64_t hits, fills, flushes;	/* of the strict TLB */
+	uint64_t stale;		/* used after the page table entry changed */
+	uint64_t fragment;	/* entry's fragment disagrees with its neighbours */
+	uint64_t dma_unmapped;	/* DMA addresses that are not mapped */
+	uint64_t faults;	/* reported to the guest */
+};
+void vgpu_mem_stats(struct vgpu *dev, struct vgpu_mem_stats *stats);
 /* Drop translations of every VMID in @vmid_mask on @hub. */
 void vgpu_tlb_flush(struct vgpu *dev, enum vgpu_hub hub, uint32_t vmid_mask);
 /* VMID set-up by firmware: page directory as amdgpu_gmc_pd_addr() gives it. */

@@ -62,16 +62,34 @@ struct vgpu_config {
 	void *host_opaque;
 	bool strict_tlb;		/* keep translations until they are flushed */
 	bool trace;
+	uint32_t broken;		/* mask of enum vgpu_break */
+};
+
+/*
+ * Fault injection for testing the tests: a part of the device that does
+ * nothing although it reports success.
+ */
+enum vgpu_break {
+	VGPU_BREAK_COPY = 1 << 0,	/* copy packets of all engines */
+	VGPU_BREAK_FILL = 1 << 1,	/* constant fill packets */
+	VGPU_BREAK_FLUSH = 1 << 2,	/* TLB flushes (with strict_tlb) */
 };
 
 /* All blocks in the order of their initialisation, NULL-terminated. */
 struct vgpu_block {
 	const char *name;
-	/* Registers handlers and services; returns 0 or a negative errno. */
+	/*
+	 * Registers handlers and services; returns 0 or a negative errno, then
+	 * nothing is left behind and neither fini nor reset is called.
+	 */
 	int (*init)(struct vgpu *dev, void **priv);
 	/* Stop all threads of the block; no callback runs afterwards. */
 	void (*fini)(struct vgpu *dev, void *priv);
-	/* The guest reset the function (or starts anew): power-on values. */
+	/*
+	 * Power-on state: called once after all blocks are initialised, and when
+	 * the guest resets the function. The registers have their reset values
+	 * already; the register lock is not held. May be NULL.
+	 */
 	void (*reset)(struct vgpu *dev, void *priv);
 };
 
@@ -84,6 +102,9 @@ uint64_t vgpu_now(struct vgpu *dev);
 void *vgpu_vram(struct vgpu *dev);
 uint64_t vgpu_vram_size(struct vgpu *dev);
 bool vgpu_strict_tlb(struct vgpu *dev);
+/* For gmc.c (guest memory) and ih.c (interrupts); @opaque is what the ops take. */
+const struct vgpu_host_ops *vgpu_host(struct vgpu *dev, void **opaque);
+bool vgpu_broken(struct vgpu *dev, enum vgpu_break what);
 /*
  * What init() of @block stored in *priv; NULL if the device has no such block.
  * For the services below, which get no priv of their own.
@@ -105,6 +126,19 @@ void vgpu_log(struct vgpu *dev, enum vgpu_log_level level, const char *fmt, ...)
  */
 void vgpu_count(struct vgpu *dev, enum vgpu_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The event that fails a run: counted by gmc.c besides its log line. */
+#define VGPU_COUNT_STALE	"gmc: stale translation used"
+
+/* Statistics: add @n to @what; shown at exit, never logged. */
+void vgpu_stat(struct vgpu *dev, const char *what, uint64_t n);
+
+/* Visit counts and statistics in order of level and name; INFO: statistics. */
+typedef void (*vgpu_counter_fn)(void *arg, enum vgpu_log_level level,
+				const char *what, uint64_t n);
+void vgpu_counters(struct vgpu *dev, vgpu_counter_fn fn, void *arg);
+/* The sum of counts of @level, or those of one event; 0 if it never happened. */
+uint64_t vgpu_counted(struct vgpu *dev, enum vgpu_log_level level);
+uint64_t vgpu_counted_event(struct vgpu *dev, const char *what);
 
 /* ---- registers: addressed by dword number, as the kernel's headers do ---- */
 
@@ -124,6 +158,12 @@ struct vgpu_reg_range {
 	uint32_t reset;			/* power-on value of each */
 };
 
+/*
+ * @ranges stay the caller's and must outlive the device. A range with handlers
+ * replaces one without, whichever comes first; -EEXIST if two have handlers for
+ * the same register, -EINVAL for a range that ends before it begins, -ENOMEM.
+ */
+
 int vgpu_reg_register(struct vgpu *dev, const struct vgpu_reg_range *ranges,
 		      size_t n, void *priv);
 
@@ -135,8 +175,23 @@ uint32_t vgpu_reg_peek(struct vgpu *dev, uint32_t reg);
 void vgpu_reg_poke(struct vgpu *dev, uint32_t reg, uint32_t value);
 /* "GC:CP_STAT" or "0x1234"; from the kernel's headers, see regnames. */
 const char *vgpu_reg_name(uint32_t reg, char *buf, size_t len);
-/* Sleep until some register was written or @timeout_us passed. */
+/*
+ * Sleep until some register was written or @timeout_us passed. Not from
+ * handlers.
+ */
 void vgpu_reg_wait_change(struct vgpu *dev, unsigned int timeout_us);
+/*
+ * The register lock, for state shared between handlers and other threads.
+ * Recursive.
+ */
+void vgpu_reg_lock(struct vgpu *dev);
+void vgpu_reg_unlock(struct vgpu *dev);
+/*
+ * Around a wait for a thread that may need the register lock: releases all of
+ * the caller's holds and returns their number, which _resume takes back.
+ */
+unsigned int vgpu_reg_lock_suspend(struct vgpu *dev);
+void vgpu_reg_lock_resume(struct vgpu *dev, unsigned int depth);
 
 /* ---- doorbells: byte offset in BAR2 / 4 ---- */
 

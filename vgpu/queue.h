@@ -30,7 +30,8 @@ struct vgpu_queue_config {
 	uint64_t rptr, wptr;		/* dwords, not wrapped */
 	uint64_t rptr_report;		/* address for the read pointer, or 0 */
 	unsigned int rptr_shift;	/* report and doorbell unit: dwords << shift */
-	uint64_t wptr_poll;		/* address of the write pointer, or 0 */
+	uint64_t wptr_poll;		/* write pointer's address, read once: or 0 */
+	bool wptr_poll_kernel;		/* wptr_poll is an address of VMID 0 */
 	uint32_t doorbell;		/* bound by the queue; UINT32_MAX: none */
 	bool rptr_report_wrapped;	/* report rptr modulo size */
 	vgpu_queue_exec exec;
@@ -42,6 +43,8 @@ struct vgpu_queue *vgpu_queue_start(struct vgpu *dev,
 /*
  * Stop at a packet boundary (a parked packet is abandoned and counts as not
  * executed), free the queue. @rptr, @wptr: final pointers in dwords, optional.
+ * In a register or doorbell handler too: the register lock is released while
+ * waiting. In the queue's own exec callback: it takes effect when that returns.
  */
 void vgpu_queue_stop(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr);
 

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ring buffers with a thread each, see queue.h.
+ *
+ * The queue's lock is a leaf: it protects the sleep of the thread and is never
+ * held across a call to anything else, so a doorbell may be rung under any lock.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "queue.h"
+
+#define FETCH_DW	256	/* dwords read from the ring at once */
+#define SPINS		50	/* polls of a wait before it sleeps */
+#define MAX_PAUSE_US	1000
+
+struct vgpu_queue {
+	struct vgpu *dev;
+	struct vgpu_queue_config cfg;
+	pthread_t thread;
+
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	/* Atomic; written under the lock so that no wake-up is lost. */
+	uint64_t wptr;
+	bool stopping;
+
+	/* The thread's own. */
+	uint64_t rptr;
+	bool orphan;		/* stopped by its own exec: frees itself */
+	int fetch_error;
+	uint64_t limit;		/* the write pointer exec was called with */
+	uint64_t fetched, fetched_end;
+	uint32_t fetch[FETCH_DW];
+};
+
+struct vgpu *vgpu_queue_dev(struct vgpu_queue *q)
+{
+	return q->dev;
+}
+
+const struct vgpu_queue_config *vgpu_queue_config(struct vgpu_queue *q)
+{
+	return &q->cfg;
+}
+
+bool vgpu_queue_stopping(struct vgpu_queue *q)
+{
+	return __atomic_load_n(&q->stopping, __ATOMIC_ACQUIRE);
+}
+
+void vgpu_queue_kick(struct vgpu_queue *q, uint64_t wptr)
+{
+	pthread_mutex_lock(&q->lock);
+	__atomic_store_n(&q->wptr, wptr, __ATOMIC_RELEASE);
+	pthread_cond_signal(&q->wake);
+	pthread_mutex_unlock(&q->lock);
+}
+
+static void doorbell(struct vgpu *dev, void *priv, uint32_t index, uint64_t value)
+{
+	struct vgpu_queue *q = priv;
+
+	(void)dev;
+	(void)index;
+	vgpu_queue_kick(q, value >> q->cfg.rptr_shift);
+}
+
+/* Read ring dwords from @pos on, as many as are written and do not wrap. */
+static void fetch(struct vgpu_queue *q, uint64_t pos)
+{
+	uint32_t at = pos & (q->cfg.size_dw - 1);
+	uint64_t n = FETCH_DW;
+	int r;
+
+	if (n > q->cfg.size_dw - at)
+		n = q->cfg.size_dw - at;
+	if (n > q->limit - pos)
+		n = q->limit - pos;
+	r = vgpu_mem_read(q->dev, &q->cfg.client, q->cfg.base + at * 4ull,
+			  q->fetch, n * 4);
+	if (r)
+		q->fetch_error = r;
+	q->fetched = pos;
+	q->fetched_end = pos + n;
+}
+
+uint32_t vgpu_queue_dword(struct vgpu_queue *q, uint64_t pos)
+{
+	if (pos >= q->limit)
+		return 0;
+	if (pos < q->fetched || pos >= q->fetched_end)
+		fetch(q, pos);
+	return q->fetch[pos - q->fetched];
+}
+
+static void report_rptr(struct vgpu_queue *q)
+{
+	const struct vgpu_queue_config *c = &q->cfg;
+	uint64_t rptr = q->rptr;
+
+	if (!c->rptr_report)
+		return;
+	if (c->rptr_report_wrapped)
+		rptr &= c->size_dw - 1;
+	rptr <<= c->rptr_shift;
+	if (c->rptr_report & 7)
+		vgpu_mem_write32(q->dev, &c->client, c->rptr_report & ~3ull, rptr);
+	else
+		vgpu_mem_write64(q->dev, &c->client, c->rptr_report, rptr);
+}
+
+/*
+ * The write pointer in the read pointer's count. Some writers wrap it at the
+ * ring's size; no writer can be more than a ring ahead.
+ */
+static uint64_t unwrap(struct vgpu_queue *q, uint64_t wptr)
+{
+	if (wptr - q->rptr <= q->cfg.size_dw)
+		return wptr;
+	return q->rptr + ((wptr - q->rptr) & (q->cfg.size_dw - 1));
+}
+
+/* Execute up to the write pointer; false when the queue is to stop. */
+static bool run(struct vgpu_queue *q, uint64_t wptr)
+{
+	int n;
+
+	q->limit = unwrap(q, wptr);
+	/* What lay beyond the old limit may have been rewritten since. */
+	q->fetched = q->fetched_end = 0;
+	q->fetch_error = 0;
+	while (q->rptr != q->limit) {
+		if (vgpu_queue_stopping(q))
+			return false;
+		/* Fetch first: what cannot be read is not executed. */
+		vgpu_queue_dword(q, q->rptr);
+		n = q->fetch_error;
+		if (!n)
+			n = q->cfg.exec(q, q->cfg.priv, q->rptr, q->limit);
+		if (!n)
+			return true;
+		if (n > 0 && (uint64_t)n > q->limit - q->rptr)
+			n = -EINVAL;
+		if (n < 0) {
+			if (n != -ECANCELED || !vgpu_queue_stopping(q))
+				vgpu_count(q->dev, VGPU_LOG_GUEST,
+					   "queue: %s halted: %s", q->cfg.name,
+					   strerror(-n));
+			return false;
+		}
+		q->rptr += n;
+		vgpu_stat(q->dev, "queue: packets", 1);
+		report_rptr(q);
+	}
+	return true;
+}
+
+static void destroy(struct vgpu_queue *q)
+{
+	pthread_cond_destroy(&q->wake);
+	pthread_mutex_destroy(&q->lock);
+	free(q);
+}
+
+static void *queue_thread(void *arg)
+{
+	struct vgpu_queue *q = arg;
+	struct vgpu_client poller = q->cfg.client;
+	uint64_t seen, wptr;
+	bool alive = true;
+
+	if (q->cfg.wptr_poll_kernel)
+		poller.vmid = 0;
+	/* Doorbells rung while nobody listened are lost: look once. */
+	if (q->cfg.wptr_poll &&
+	    !vgpu_mem_read64(q->dev, &poller, q->cfg.wptr_poll, &wptr)) {
+		wptr >>= q->cfg.rptr_shift;
+		pthread_mutex_lock(&q->lock);
+		if (q->wptr == q->cfg.wptr)
+			__atomic_store_n(&q->wptr, wptr, __ATOMIC_RELEASE);
+		pthread_mutex_unlock(&q->lock);
+	}
+	report_rptr(q);
+	seen = q->rptr;
+	while (alive && !vgpu_queue_stopping(q)) {
+		pthread_mutex_lock(&q->lock);
+		while (!q->stopping && q->wptr == seen)
+			pthread_cond_wait(&q->wake, &q->lock);
+		seen = q->wptr;
+		pthread_mutex_unlock(&q->lock);
+		if (!vgpu_queue_stopping(q))
+			alive = run(q, seen);
+	}
+	if (q->orphan)
+		destroy(q);
+	return NULL;
+}
+
+/* Wait for a wake-up or @us; the queue's lock is not held. */
+static void pause_us(struct vgpu_queue *q, unsigned int us)
+{
+	struct timespec until;
+	uint64_t ns;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	ns = until.tv_nsec + us * 1000ull;
+	until.tv_sec += ns / 1000000000;
+	until.tv_nsec = ns % 1000000000;
+	pthread_mutex_lock(&q->lock);
+	if (!q->stopping)
+		pthread_cond_timedwait(&q->wake, &q->lock, &until);
+	pthread_mutex_unlock(&q->lock);
+}
+
+int vgpu_queue_wait(struct vgpu_queue *q, bool (*ready)(void *arg), void *arg)
+{
+	unsigned int i, us = 10;
+
+	for (i = 0; !ready(arg); i++) {
+		if (vgpu_queue_stopping(q))
+			return -ECANCELED;
+		if (i < SPINS) {
+			sched_yield();
+			continue;
+		}
+		pause_us(q, us);
+		if (us < MAX_PAUSE_US)
+			us *= 2;
+	}
+	return 0;
+}
+
+struct vgpu_queue *vgpu_queue_start(struct vgpu *dev,
+				    const struct vgpu_queue_config *cfg, int *err)
+{
+	pthread_condattr_t attr;
+	struct vgpu_queue *q;
+	char name[16];
+
+	*err = -EINVAL;
+	if (!cfg->size_dw || (cfg->size_dw & (cfg->size_dw - 1)) ||
+	    cfg->rptr_shift > 3)
+		return NULL;
+	*err = -ENOMEM;
+	q = calloc(1, sizeof(*q));
+	if (!q)
+		return NULL;
+	q->dev = dev;
+	q->cfg = *cfg;
+	q->rptr = cfg->rptr;
+	q->wptr = cfg->wptr;
+	pthread_mutex_init(&q->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&q->wake, &attr);
+	pthread_condattr_destroy(&attr);
+
+	if (cfg->doorbell != UINT32_MAX) {
+		*err = vgpu_doorbell_bind(dev, cfg->doorbell, doorbell, q);
+		if (*err)
+			goto err_destroy;
+	}
+	*err = -pthread_create(&q->thread, NULL, queue_thread, q);
+	if (*err)
+		goto err_unbind;
+	snprintf(name, sizeof(name), "%.15s", cfg->name);
+	pthread_setname_np(q->thread, name);
+	return q;
+
+err_unbind:
+	if (cfg->doorbell != UINT32_MAX)
+		vgpu_doorbell_unbind(dev, cfg->doorbell);
+err_destroy:
+	destroy(q);
+	return NULL;
+}
+
+void vgpu_queue_stop(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr)
+{
+	unsigned int depth;
+
+	if (q->cfg.doorbell != UINT32_MAX)
+		vgpu_doorbell_unbind(q->dev, q->cfg.doorbell);
+	pthread_mutex_lock(&q->lock);
+	__atomic_store_n(&q->stopping, true, __ATOMIC_RELEASE);
+	pthread_cond_broadcast(&q->wake);
+	pthread_mutex_unlock(&q->lock);
+
+	if (pthread_equal(pthread_self(), q->thread)) {
+		if (rptr)
+			*rptr = q->rptr;
+		if (wptr)
+			*wptr = unwrap(q, q->wptr);
+		q->orphan = true;
+		pthread_detach(q->thread);
+		return;
+	}
+	depth = vgpu_reg_lock_suspend(q->dev);
+	pthread_join(q->thread, NULL);
+	vgpu_reg_lock_resume(q->dev, depth);
+	if (rptr)
+		*rptr = q->rptr;
+	if (wptr)
+		*wptr = unwrap(q, q->wptr);
+	destroy(q);
+}

@@ -94,10 +94,34 @@ bool vgpu_broken(struct vgpu *dev, enum vgpu_break what)
 	return dev->cfg.broken & what;
 }
 
-const struct vgpu_host_ops *vgpu_host(struct vgpu *dev, void **opaque)
+void *vgpu_block_priv(struct vgpu *dev, const struct vgpu_block *block)
 {
-	*opaque = dev->cfg.host_opaque;
-	return dev->cfg.host;
+	unsigned int i;
+
+	for (i = 0; i < dev->n_blocks; i++)
+		if (dev->blocks[i] == block)
+			return dev->block_priv[i];
+	return NULL;
+}
+
+void *vgpu_dma_ptr(struct vgpu *dev, uint64_t addr, size_t *len, bool write)
+{
+	return dev->cfg.host->dma_ptr(dev->cfg.host_opaque, addr, len, write);
+}
+
+void vgpu_dma_lock(struct vgpu *dev)
+{
+	dev->cfg.host->dma_lock(dev->cfg.host_opaque);
+}
+
+void vgpu_dma_unlock(struct vgpu *dev)
+{
+	dev->cfg.host->dma_unlock(dev->cfg.host_opaque);
+}
+
+void vgpu_raise_irq(struct vgpu *dev, unsigned int vector)
+{
+	dev->cfg.host->raise_irq(dev->cfg.host_opaque, vector);
 }
 
 static void emit(struct vgpu *dev, enum vgpu_log_level level, const char *line)
@@ -200,13 +224,13 @@ void vgpu_reg_wait_change(struct vgpu *dev, unsigned int timeout_us)
 	until.tv_nsec = ns % 1000000000;
 
 	pthread_mutex_lock(&dev->reg_lock);
-	dev->reg_waiters++;
+	__atomic_add_fetch(&dev->reg_waiters, 1, __ATOMIC_SEQ_CST);
 	pthread_cond_timedwait(&dev->reg_changed, &dev->reg_lock, &until);
-	dev->reg_waiters--;
+	__atomic_sub_fetch(&dev->reg_waiters, 1, __ATOMIC_SEQ_CST);
 	pthread_mutex_unlock(&dev->reg_lock);
 }
 
-/* ---- register storage; the lock is held ---- */
+/* ---- register storage; the lock is held, for sparse registers ---- */
 
 static struct sparse_reg **sparse_slot(struct vgpu *dev, uint32_t reg)
 {
@@ -223,7 +247,7 @@ static void store(struct vgpu *dev, uint32_t reg, uint32_t value)
 	struct sparse_reg **p, *s;
 
 	if (reg < FLAT_REGS) {
-		dev->flat[reg] = value;
+		__atomic_store_n(&dev->flat[reg], value, __ATOMIC_RELEASE);
 		return;
 	}
 	p = sparse_slot(dev, reg);
@@ -248,7 +272,7 @@ static uint32_t load(struct vgpu *dev, uint32_t reg)
 	struct sparse_reg *s;
 
 	if (reg < FLAT_REGS)
-		return dev->flat[reg];
+		return __atomic_load_n(&dev->flat[reg], __ATOMIC_ACQUIRE);
 	s = *sparse_slot(dev, reg);
 	return s ? s->value : 0;
 }
@@ -382,7 +406,8 @@ uint32_t vgpu_reg_read(struct vgpu *dev, uint32_t reg)
 
 static void changed(struct vgpu *dev)
 {
-	if (dev->reg_waiters)
+	/* A wake-up may be missed by a hair: waiters have a timeout. */
+	if (__atomic_load_n(&dev->reg_waiters, __ATOMIC_RELAXED))
 		pthread_cond_broadcast(&dev->reg_changed);
 }
 
@@ -411,6 +436,8 @@ uint32_t vgpu_reg_peek(struct vgpu *dev, uint32_t reg)
 {
 	uint32_t value;
 
+	if (reg < FLAT_REGS)
+		return load(dev, reg);
 	vgpu_reg_lock(dev);
 	value = load(dev, reg);
 	vgpu_reg_unlock(dev);
@@ -419,10 +446,12 @@ uint32_t vgpu_reg_peek(struct vgpu *dev, uint32_t reg)
 
 void vgpu_reg_poke(struct vgpu *dev, uint32_t reg, uint32_t value)
 {
-	vgpu_reg_lock(dev);
+	if (reg >= FLAT_REGS)
+		vgpu_reg_lock(dev);
 	store(dev, reg, value);
+	if (reg >= FLAT_REGS)
+		vgpu_reg_unlock(dev);
 	changed(dev);
-	vgpu_reg_unlock(dev);
 }
 
 /* ---- doorbells ---- */

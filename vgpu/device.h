@@ -102,8 +102,6 @@ uint64_t vgpu_now(struct vgpu *dev);
 void *vgpu_vram(struct vgpu *dev);
 uint64_t vgpu_vram_size(struct vgpu *dev);
 bool vgpu_strict_tlb(struct vgpu *dev);
-/* For gmc.c (guest memory) and ih.c (interrupts); @opaque is what the ops take. */
-const struct vgpu_host_ops *vgpu_host(struct vgpu *dev, void **opaque);
 bool vgpu_broken(struct vgpu *dev, enum vgpu_break what);
 /*
  * What init() of @block stored in *priv; NULL if the device has no such block.

@@ -15,7 +15,7 @@ HEADERS = [
     ("OSSSYS", "oss/osssys_6_0_0_offset.h", 0),
     ("HDP", "hdp/hdp_6_0_0_offset.h", 0),
     ("NBIO", "nbio/nbio_4_3_0_offset.h", 4),
-    ("MP0", "mp/mp_13_0_4_offset.h", 0),
+    ("MP0", "mp/mp_13_0_0_offset.h", 0),
     ("SMUIO", "smuio/smuio_13_0_6_offset.h", 1),
 ]
 DEFINE = re.compile(r"#define\s+reg(\w+)\s+(0x[0-9a-fA-F]+|\d+)\s*$")

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Scattered CPU memory, the batch userptr BO made of it, and GPU copies through
+ * that BO: what the tests and benchmarks of DRM_IOCTL_AMDGPU_GEM_USERPTR_BATCH
+ * have in common.
+ */
+#ifndef AMD_USERPTR_BATCH_H
+#define AMD_USERPTR_BATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <amdgpu_drm.h>
+#include <amdgpu.h>
+
+/* unit of a layout's numbers; the tests need the CPU page size to be this */
+#define BATCH_PAGE 4096ull
+#define BATCH_HUGE (2ull << 20)
+
+/* flags for a BO that the GPU may write to */
+#define BATCH_RW (AMDGPU_GEM_USERPTR_REGISTER | AMDGPU_GEM_USERPTR_VALIDATE)
+#define BATCH_RO (BATCH_RW | AMDGPU_GEM_USERPTR_READONLY)
+
+/* contents that are all zero; every other seed gives a pattern of its own */
+#define BATCH_ZERO 0
+
+enum batch_memory {
+	BATCH_ANON,
+	BATCH_THP,		/* anonymous, transparent huge pages */
+	BATCH_HUGETLB,
+	BATCH_SHARED,		/* memfd, MAP_SHARED */
+	BATCH_PRIVATE,		/* memfd, MAP_PRIVATE */
+	BATCH_MIXED,		/* anonymous, shared and private in turn */
+};
+
+/* how the order in the BO relates to the order of the addresses */
+enum batch_order {
+	BATCH_ASCENDING,
+	BATCH_DESCENDING,
+	BATCH_SHUFFLED,
+};
+
+/**
+ * struct batch_layout - geometry of scattered memory
+ * @num_ranges: number of ranges
+ * @pages: size of the smallest range in pages
+ * @more: sizes vary: range i has i % (@more + 1) times @pages on top
+ * @gap: inaccessible pages between two ranges
+ * @memory: what the ranges consist of
+ * @order: order of the ranges in the BO
+ */
+struct batch_layout {
+	unsigned int num_ranges;
+	unsigned int pages;
+	unsigned int more;
+	unsigned int gap;
+	enum batch_memory memory;
+	enum batch_order order;
+};
+
+/**
+ * struct batch_pieces - scattered memory
+ * @layout: what it was made from
+ * @ranges: address and size of each range, in BO order
+ * @offsets: offset of each range in the BO, in bytes
+ * @size: sum of the sizes, in bytes
+ * @reserved: inaccessible address space in which all lies
+ * @base: start of the part of it with the ranges and gaps
+ * @span: size of that part in bytes
+ * @memfd: file behind the ranges, -1 without one; a range lies in it at its
+ *	distance from @base
+ */
+struct batch_pieces {
+	struct batch_layout layout;
+	struct drm_amdgpu_gem_userptr_range *ranges;
+	uint64_t *offsets;
+	uint64_t size;
+	uint8_t *reserved;
+	uint8_t *base;
+	uint64_t span;
+	int memfd;
+};
+
+/**
+ * struct batch_buffer - ordinary GTT BO, mapped for CPU and GPU
+ */
+struct batch_buffer {
+	amdgpu_bo_handle bo;
+	amdgpu_va_handle va_handle;
+	uint32_t handle;
+	uint64_t size;
+	uint64_t va;
+	void *cpu;
+};
+
+/**
+ * struct batch_gpu - a device, a context on it and the buffers for copies
+ * @fd: render node, not owned
+ * @dev: device of its own, not shared with other users of @fd
+ * @ctx: context of the copies
+ * @ib: commands of the copy in flight
+ * @staging: other end of the copies
+ * @info: limits of the ioctl
+ */
+struct batch_gpu {
+	int fd;
+	amdgpu_device_handle dev;
+	amdgpu_context_handle ctx;
+	struct batch_buffer ib;
+	struct batch_buffer staging;
+	struct drm_amdgpu_info_gem_userptr_batch info;
+};
+
+/**
+ * struct batch_bo - a batch userptr BO
+ * @handle: GEM handle
+ * @size: size in bytes
+ * @va: GPU address, 0 while not mapped
+ * @va_handle: reservation of @va
+ */
+struct batch_bo {
+	uint32_t handle;
+	uint64_t size;
+	uint64_t va;
+	amdgpu_va_handle va_handle;
+};
+
+/* memory */
+struct batch_pieces *batch_pieces_alloc(const struct batch_layout *layout);
+void batch_pieces_free(struct batch_pieces *pieces);
+void batch_pieces_place(struct batch_pieces *pieces, unsigned int i);
+void *batch_range_ptr(const struct batch_pieces *pieces, unsigned int i);
+uint64_t batch_range_size(const struct batch_pieces *pieces, unsigned int i);
+void batch_fill_words(void *p, uint64_t size, uint64_t offset, uint32_t seed);
+void batch_check_words(const void *p, uint64_t size, uint64_t offset,
+		       uint32_t seed, const char *what);
+void batch_fill(struct batch_pieces *pieces, uint32_t seed);
+void batch_fill_range(struct batch_pieces *pieces, unsigned int i, uint32_t seed);
+void batch_check(struct batch_pieces *pieces, uint32_t seed);
+void batch_check_range(struct batch_pieces *pieces, unsigned int i, uint32_t seed);
+
+/* device */
+void batch_gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size);
+void batch_gpu_fini(struct batch_gpu *gpu);
+void batch_query(struct batch_gpu *gpu);
+uint64_t batch_used_bytes(struct batch_gpu *gpu);
+unsigned int batch_count_handles(int fd);
+bool batch_counter(struct batch_gpu *gpu, const char *name, uint64_t *value);
+
+/* the BO */
+void batch_args_init(struct drm_amdgpu_gem_userptr_batch *args,
+		     const struct batch_pieces *pieces, uint32_t flags);
+int __batch_ioctl(int fd, struct drm_amdgpu_gem_userptr_batch *args);
+int __batch_create(int fd, const struct batch_pieces *pieces, uint32_t flags,
+		   struct batch_bo *bo);
+void batch_create(struct batch_gpu *gpu, const struct batch_pieces *pieces,
+		  uint32_t flags, struct batch_bo *bo);
+int __batch_va(int fd, uint32_t handle, uint32_t operation, uint64_t va,
+	       uint64_t offset, uint64_t size, uint32_t flags);
+void batch_map(struct batch_gpu *gpu, struct batch_bo *bo);
+void batch_unmap(struct batch_gpu *gpu, struct batch_bo *bo);
+void batch_destroy(struct batch_gpu *gpu, struct batch_bo *bo);
+
+/* copies by the GPU */
+int __batch_submit(struct batch_gpu *gpu, const struct batch_bo *bo, uint64_t dst,
+		   uint64_t src, uint64_t size, unsigned int repeat,
+		   uint64_t *fence);
+int __batch_wait(struct batch_gpu *gpu, uint64_t fence);
+int __batch_read(struct batch_gpu *gpu, const struct batch_bo *bo);
+void batch_read(struct batch_gpu *gpu, const struct batch_bo *bo);
+void batch_write(struct batch_gpu *gpu, const struct batch_bo *bo);
+void batch_read_check(struct batch_gpu *gpu, const struct batch_bo *bo, uint32_t seed);
+void batch_write_check(struct batch_gpu *gpu, const struct batch_bo *bo,
+		       struct batch_pieces *pieces, uint32_t seed);
+
+#endif

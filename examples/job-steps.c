@@ -92,22 +92,29 @@ static int unmap(struct job *j, struct piece *p)
 static int remap(struct job *j, struct piece *p)
 {
 	forget(p);
-	return piece_map(p);
+	return piece_map(p, 0);
 }
 
 static int step_remap(struct job *j, uint32_t *changed)
 {
-	uint32_t n = 0;
+	int r;
 
-	if (for_some(j, &j->rw, ALL_KINDS, 16, unmap, &n) || job_refused(j, &j->rw, -EFAULT) ||
-	    job_gpu_reads(j, &j->ro))
+	r = for_some(j, &j->rw, ALL_KINDS, 16, unmap, changed);
+	if (!r)
+		r = job_refused(j, &j->rw, -EFAULT);
+	if (!r)
+		r = job_gpu_reads(j, &j->ro);
+	/* Before anything else of this program is mapped into the holes */
+	if (for_some(j, &j->rw, ALL_KINDS, 16, remap, NULL) || r)
 		return -1;
-	if (for_some(j, &j->ro, ALL_KINDS, 16, unmap, &n) || job_refused(j, &j->ro, -EFAULT))
+
+	r = for_some(j, &j->ro, ALL_KINDS, 16, unmap, changed);
+	if (!r)
+		r = job_refused(j, &j->ro, -EFAULT);
+	if (for_some(j, &j->ro, ALL_KINDS, 16, remap, NULL) || r)
 		return -1;
-	if (for_both(j, ALL_KINDS, 16, remap, NULL))
-		return -1;
+
 	snprintf(j->note, sizeof(j->note), "no submission while they were missing");
-	*changed = n;
 	job_gen(j);
 	return for_both(j, ALL_KINDS, 16, rewrite_half, NULL);
 }
@@ -173,7 +180,7 @@ static int step_swap(struct job *j, uint32_t *changed)
 	memset(&pages, 0, sizeof(pages));
 	if (for_both(j, kinds, 4, count_pages, changed))
 		return -1;
-	why = swap_get(&swap, pages.bytes + (16 << 20));
+	why = swap_get(&swap, pages.bytes + (16 << 20), j->setup);
 	if (why) {
 		snprintf(j->note, sizeof(j->note), "%s", why);
 		return STEP_SKIPPED;

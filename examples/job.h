@@ -33,6 +33,7 @@ struct batch {
  * @mirror_list: buffers of a submission that uses nothing but @mirror
  * @rng: random numbers
  * @gen: the last generation of contents that was used
+ * @setup: the system may be changed: huge pages reserved, swap space made
  * @note: what the current step has to say, for the table
  */
 struct job {
@@ -42,6 +43,7 @@ struct job {
 	uint32_t mirror_list;
 	struct rng rng;
 	uint8_t gen;
+	int setup;
 	char note[80];
 };
 

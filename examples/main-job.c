@@ -29,6 +29,7 @@ struct options {
 	uint32_t rounds;
 	uint64_t seed;
 	int no_skip;
+	int no_setup;
 };
 
 static const struct mem_mix rw_mix[] = {
@@ -68,6 +69,7 @@ static void usage(FILE *f)
 		"      --seed N      order of the ranges (1)\n"
 		"      --device PATH device file (the first render node of amdgpu)\n"
 		"      --no-skip     fail if a step cannot be done here\n"
+		"      --no-setup    do not reserve huge pages or make swap space (root only)\n"
 		"  -h, --help        this text\n"
 		"exit status: 0 passed, 1 failed, %d no GPU or kernel for it, %d wrong usage\n",
 		MIN_RANGES, EXIT_SKIP, EXIT_USAGE);
@@ -93,6 +95,7 @@ static int parse(int argc, char **argv, struct options *o)
 		{ "seed", required_argument, NULL, 'S' },
 		{ "device", required_argument, NULL, 'd' },
 		{ "no-skip", no_argument, NULL, 'N' },
+		{ "no-setup", no_argument, NULL, 'K' },
 		{ "help", no_argument, NULL, 'h' },
 		{}
 	};
@@ -122,6 +125,9 @@ static int parse(int argc, char **argv, struct options *o)
 			break;
 		case 'N':
 			o->no_skip = 1;
+			break;
+		case 'K':
+			o->no_setup = 1;
 			break;
 		case 'h':
 			usage(stdout);
@@ -163,6 +169,8 @@ static int setup(struct job *j, const struct options *o)
 {
 	int r;
 
+	j->setup = !o->no_setup;
+	mem_may_reserve(j->setup);
 	if (pieces_alloc(&j->rw.mem, o->ranges, rw_mix, ROWS(rw_mix), 1, &j->rng) ||
 	    pieces_alloc(&j->ro.mem, o->ranges / 16, ro_mix, ROWS(ro_mix), FIRST_RO_ID, &j->rng))
 		return -1;

@@ -50,11 +50,12 @@ static int map_flags(enum mem_kind kind)
 	}
 }
 
-int piece_map(const struct piece *p)
+int piece_map(const struct piece *p, int over)
 {
 	void *m;
 
-	m = mmap(p->addr, p->size, piece_prot(p), map_flags(p->kind) | MAP_FIXED, p->fd,
+	m = mmap(p->addr, p->size, piece_prot(p),
+		 map_flags(p->kind) | (over ? MAP_FIXED : MAP_FIXED_NOREPLACE), p->fd,
 		 p->fd < 0 ? 0 : p->file_offset);
 	if (m == MAP_FAILED)
 		return report_fail("mmap of range %u (%s): %s", p->id,
@@ -135,6 +136,13 @@ uint32_t piece_pages_out(const struct piece *p)
 	return out;
 }
 
+static int may_reserve = 1;
+
+void mem_may_reserve(int yes)
+{
+	may_reserve = yes;
+}
+
 /* Change the system's number of reserved huge pages by @pages */
 static void hugetlb_add(long pages)
 {
@@ -165,6 +173,8 @@ static bool hugetlb_reserve(struct pieces *ps, size_t bytes)
 {
 	if (hugetlb_try(bytes))
 		return true;
+	if (!may_reserve)
+		return false;
 	hugetlb_add(bytes / HUGE);
 	if (hugetlb_try(bytes)) {
 		ps->hugetlb_added += bytes / HUGE;
@@ -242,7 +252,7 @@ static int row_alloc(struct pieces *ps, struct piece *p, uint32_t n, enum mem_ki
 		whole.addr = a->addr;
 		whole.size = total;
 		whole.fd = a->fd;
-		if (piece_map(&whole))
+		if (piece_map(&whole, 1))
 			return -1;
 	}
 	for (i = 0; i < n; i++) {
@@ -252,7 +262,7 @@ static int row_alloc(struct pieces *ps, struct piece *p, uint32_t n, enum mem_ki
 		p[i].kind = kind;
 		p[i].fd = a->fd;
 		p[i].file_offset = at;
-		if (kinds[kind].own_vma && piece_map(&p[i]))
+		if (kinds[kind].own_vma && piece_map(&p[i], 1))
 			return -1;
 		at += size + gap(i, align);
 	}

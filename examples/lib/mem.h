@@ -99,6 +99,9 @@ struct pieces {
 	uint32_t hugetlb_added;
 };
 
+/** mem_may_reserve - may pieces_alloc() reserve huge pages in the system? Default: yes */
+void mem_may_reserve(int yes);
+
 /**
  * pieces_alloc - make the pieces, in random order, filled with zeros
  * @ps: to be filled
@@ -120,12 +123,14 @@ int pieces_alloc(struct pieces *ps, uint32_t n, const struct mem_mix *mix, uint3
 void pieces_free(struct pieces *ps);
 
 /**
- * piece_map - map a piece where nothing is, or over what is there
+ * piece_map - map a piece
+ * @p: piece
+ * @over: over what is mapped there; otherwise nothing may be there
  *
  * As it was mapped first: memory of a memfd has the contents of the memfd, other
  * memory is zero. Returns 0 or -1 with report_reason() set.
  */
-int piece_map(const struct piece *p);
+int piece_map(const struct piece *p, int over);
 
 /** piece_prot - PROT_* of the piece's mapping */
 int piece_prot(const struct piece *p);

@@ -56,15 +56,15 @@ static int zram_unused(void)
 	return !size;
 }
 
-const char *swap_get(struct swap *s, uint64_t bytes)
+const char *swap_get(struct swap *s, uint64_t bytes, int may_make)
 {
 	char size[32];
 
 	s->ours = 0;
 	if (swap_free() >= bytes)
 		return NULL;
-	if (geteuid())
-		return "no swap space, and not root to make some";
+	if (geteuid() || !may_make)
+		return "no swap space";
 	if (access(SYSFS, F_OK) && system("modprobe zram 2>/dev/null"))
 		return "no swap space and no zram device";
 	if (!zram_unused())

@@ -16,12 +16,11 @@ struct swap {
  * swap_get - make sure that @bytes can be swapped out
  * @s: to be filled
  * @bytes: how much
- *
- * Takes what the system has; without swap space root gets a zram device.
+ * @may_make: without swap space, root may make some of a zram device
  *
  * Returns NULL or the reason why there is none.
  */
-const char *swap_get(struct swap *s, uint64_t bytes);
+const char *swap_get(struct swap *s, uint64_t bytes, int may_make);
 
 /** swap_put - remove what swap_get() set up */
 void swap_put(struct swap *s);

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scheduler firmware (MES): its queue and the framing of its messages.
+ *
+ * A message is a frame of 64 dwords; each type keeps the fence that reports
+ * completion at an offset of its own (mes_v11_api_def.h). The driver follows
+ * every frame by a QUERY_SCHEDULER_STATUS with the ring's fence, and takes a
+ * frame whose own fence is unwritten by then for failed
+ * (mes_v11_0_submit_pkt_and_poll_completion).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "blocks.h"
+#include "mes_internal.h"
+
+#define FRAME_DW	API_FRAME_SIZE_IN_DWORDS
+
+const struct vgpu_client mes_client = { .hub = VGPU_HUB_GC };
+
+union frame {
+	uint32_t dw[FRAME_DW];
+	union MES_API_HEADER header;
+	union MESAPI__MISC misc;
+	union MESAPI_SET_HW_RESOURCES set_hw_rsrc;
+	union MESAPI__ADD_QUEUE add_queue;
+	union MESAPI__REMOVE_QUEUE remove_queue;
+	union MESAPI__SUSPEND suspend;
+	union MESAPI__RESUME resume;
+	union MESAPI__RESET reset;
+	union MESAPI__UPDATE_ROOT_PAGE_TABLE update_root;
+};
+
+_Static_assert(sizeof(union frame) == FRAME_DW * 4, "no frame is longer");
+
+static int do_misc(struct mes *mes, const union frame *f)
+{
+	return mes_misc(mes, &f->misc);
+}
+
+static int do_set_hw_rsrc(struct mes *mes, const union frame *f)
+{
+	return mes_set_hw_resources(mes, &f->set_hw_rsrc);
+}
+
+static int do_add_queue(struct mes *mes, const union frame *f)
+{
+	return mes_add_queue(mes, &f->add_queue);
+}
+
+static int do_remove_queue(struct mes *mes, const union frame *f)
+{
+	return mes_remove_queue(mes, &f->remove_queue);
+}
+
+static int do_suspend(struct mes *mes, const union frame *f)
+{
+	return mes_suspend(mes, &f->suspend);
+}
+
+static int do_resume(struct mes *mes, const union frame *f)
+{
+	return mes_resume(mes, &f->resume);
+}
+
+static int do_reset(struct mes *mes, const union frame *f)
+{
+	return mes_reset_queue(mes, &f->reset);
+}
+
+static int do_update_root(struct mes *mes, const union frame *f)
+{
+	return mes_update_root(mes, &f->update_root);
+}
+
+/* Scheduling policy: all queues run at once here, there is nothing to tune. */
+static int do_nothing(struct mes *mes, const union frame *f)
+{
+	(void)mes;
+	(void)f;
+	return 0;
+}
+
+/* Accepted by name only. */
+static int do_unmodelled(struct mes *mes, const union frame *f)
+{
+	vgpu_count(mes->dev, VGPU_LOG_UNIMP, "mes: message %u not modelled",
+		   f->header.opcode);
+	return -ENOSYS;
+}
+
+static const struct {
+	const char *name;
+	int (*fn)(struct mes *mes, const union frame *f);
+	size_t status;		/* offset of its struct MES_API_STATUS */
+} messages[] = {
+#define MSG(op, type, handler) \
+	[MES_SCH_API_##op] = { #op, handler, offsetof(union type, api_status) }
+	MSG(SET_HW_RSRC, MESAPI_SET_HW_RESOURCES, do_set_hw_rsrc),
+	MSG(SET_HW_RSRC_1, MESAPI_SET_HW_RESOURCES_1, do_nothing),
+	MSG(SET_SCHEDULING_CONFIG, MESAPI__SET_SCHEDULING_CONFIG, do_nothing),
+	MSG(ADD_QUEUE, MESAPI__ADD_QUEUE, do_add_queue),
+	MSG(REMOVE_QUEUE, MESAPI__REMOVE_QUEUE, do_remove_queue),
+	MSG(PERFORM_YIELD, MESAPI__PERFORM_YIELD, do_nothing),
+	MSG(SET_GANG_PRIORITY_LEVEL, MESAPI__CHANGE_GANG_PRIORITY_LEVEL,
+	    do_nothing),
+	MSG(SUSPEND, MESAPI__SUSPEND, do_suspend),
+	MSG(RESUME, MESAPI__RESUME, do_resume),
+	MSG(RESET, MESAPI__RESET, do_reset),
+	MSG(SET_LOG_BUFFER, MESAPI__SET_LOGGING_BUFFER, do_nothing),
+	MSG(CHANGE_GANG_PRORITY, MESAPI__CHANGE_GANG_PRIORITY_LEVEL, do_nothing),
+	MSG(QUERY_SCHEDULER_STATUS, MESAPI__QUERY_MES_STATUS, do_nothing),
+	MSG(PROGRAM_GDS, MESAPI__PROGRAM_GDS, do_unmodelled),
+	MSG(SET_DEBUG_VMID, MESAPI__SET_DEBUG_VMID, do_unmodelled),
+	MSG(MISC, MESAPI__MISC, do_misc),
+	MSG(UPDATE_ROOT_PAGE_TABLE, MESAPI__UPDATE_ROOT_PAGE_TABLE,
+	    do_update_root),
+	MSG(AMD_LOG, MESAPI_AMD_LOG, do_unmodelled),
+#undef MSG
+};
+
+static void complete(struct mes *mes, const union frame *f, size_t offset)
+{
+	struct MES_API_STATUS s;
+
+	memcpy(&s, (const char *)f + offset, sizeof(s));
+	if (!s.api_completion_fence_addr)
+		return;
+	if (s.api_completion_fence_addr & 7) {
+		vgpu_count(mes->dev, VGPU_LOG_GUEST, "mes: unaligned fence address");
+		return;
+	}
+	vgpu_mem_write64(mes->dev, &mes_client, s.api_completion_fence_addr,
+			 s.api_completion_fence_value);
+}
+
+/* 0, or -ECANCELED. */
+static int message(struct mes *mes, const union frame *f)
+{
+	unsigned int op = f->header.opcode;
+	int r;
+
+	if (op >= ARRAY_SIZE(messages) || !messages[op].fn) {
+		vgpu_count(mes->dev, VGPU_LOG_GUEST, "mes: unknown message %u", op);
+		return 0;
+	}
+	vgpu_log(mes->dev, VGPU_LOG_TRACE, "mes: %s", messages[op].name);
+	r = messages[op].fn(mes, f);
+	if (r == -ECANCELED)
+		return r;
+	if (r)
+		vgpu_count(mes->dev, VGPU_LOG_GUEST, "mes: %s failed: %s",
+			   messages[op].name, strerror(-r));
+	else
+		complete(mes, f, messages[op].status);
+	return 0;
+}
+
+static int exec(struct vgpu_queue *q, void *priv, uint64_t rptr, uint64_t wptr)
+{
+	struct mes *mes = priv;
+	union frame f = { 0 };
+	unsigned int i, n;
+	int r;
+
+	f.dw[0] = vgpu_queue_dword(q, rptr);
+	/* The ring is padded with zeros (mes_v11_0_ring_funcs). */
+	if (!f.dw[0])
+		return 1;
+	n = f.header.dwsize;
+	if (f.header.type != MES_API_TYPE_SCHEDULER || !n || n > FRAME_DW) {
+		vgpu_count(mes->dev, VGPU_LOG_GUEST, "mes: not a message");
+		return 1;
+	}
+	if (n > wptr - rptr)
+		return 0;
+	for (i = 1; i < n; i++)
+		f.dw[i] = vgpu_queue_dword(q, rptr + i);
+	mes->exec = q;
+	r = message(mes, &f);
+	return r ? r : (int)n;
+}
+
+/* ---- the scheduler's own queue ---- */
+
+static int map(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m)
+{
+	struct vgpu_queue_config cfg;
+	uint32_t regs[CP_HQD_REGS];
+	struct mes *mes = priv;
+	struct cp_hqd hqd;
+	int r;
+
+	r = cp_mqd_load(dev, VGPU_ENGINE_COMPUTE, m->mqd_addr, regs, &hqd);
+	if (r)
+		return r;
+	cp_hqd_queue_config(&hqd, m, &cfg);
+	cfg.client = mes_client;
+	cfg.exec = exec;
+	cfg.priv = mes;
+	snprintf(cfg.name, sizeof(cfg.name), "mes");
+
+	vgpu_reg_lock(dev);
+	r = mes->q || mes->stopping ? -EBUSY : 0;
+	mes->stopping |= !r;
+	vgpu_reg_unlock(dev);
+	if (r)
+		return r;
+	/* A fresh start of the firmware; nobody uses the tables now. */
+	mes_forget(mes, true);
+
+	vgpu_reg_lock(dev);
+	mes->stopping = false;
+	mes->mqd_addr = m->mqd_addr;
+	mes->doorbell = m->doorbell;
+	mes->q = vgpu_queue_start(dev, &cfg, &r);
+	if (mes->q)
+		r = 0;
+	vgpu_reg_unlock(dev);
+	return r;
+}
+
+static struct vgpu_queue *detach(struct mes *mes, uint32_t doorbell)
+{
+	struct vgpu_queue *q = NULL;
+
+	vgpu_reg_lock(mes->dev);
+	if (mes->q && (doorbell == UINT32_MAX || doorbell == mes->doorbell)) {
+		q = mes->q;
+		mes->q = NULL;
+		mes->stopping = true;
+	}
+	vgpu_reg_unlock(mes->dev);
+	return q;
+}
+
+/*
+ * @doorbell UINT32_MAX: whatever queue there is. The queues that the scheduler
+ * has mapped stay: hardware's do, too, when the firmware stops.
+ */
+static int unmap(struct vgpu *dev, void *priv, uint32_t doorbell, bool reset)
+{
+	struct mes *mes = priv;
+	struct vgpu_queue *q = detach(mes, doorbell);
+	uint64_t rptr, wptr;
+
+	if (!q)
+		return -ENOENT;
+	vgpu_queue_stop(q, &rptr, &wptr);
+	if (!reset)
+		cp_mqd_save(dev, VGPU_ENGINE_COMPUTE, mes->mqd_addr, rptr, wptr);
+	vgpu_reg_lock(dev);
+	mes->stopping = false;
+	vgpu_reg_unlock(dev);
+	return 0;
+}
+
+static const struct vgpu_engine_ops mes_ops = { map, unmap };
+
+/* ---- the block ---- */
+
+static int mes_init(struct vgpu *dev, void **priv)
+{
+	struct mes *mes;
+
+	mes = calloc(1, sizeof(*mes));
+	if (!mes)
+		return -ENOMEM;
+	mes->dev = dev;
+	vgpu_engine_register(dev, VGPU_ENGINE_MES, &mes_ops, mes);
+	*priv = mes;
+	return 0;
+}
+
+static void mes_reset(struct vgpu *dev, void *priv)
+{
+	unmap(dev, priv, UINT32_MAX, true);
+	mes_forget(priv, true);
+}
+
+static void mes_fini(struct vgpu *dev, void *priv)
+{
+	mes_reset(dev, priv);
+	free(priv);
+}
+
+const struct vgpu_block vgpu_block_mes = {
+	.name = "mes",
+	.init = mes_init,
+	.fini = mes_fini,
+	.reset = mes_reset,
+};

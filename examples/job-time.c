@@ -3,9 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "job.h"
 
@@ -252,48 +249,4 @@ out:
 	bench_fini(&batch);
 	bench_fini(&large);
 	return r ? -1 : 0;
-}
-
-void job_counters(struct job *j)
-{
-	static const char *const wanted[] = { "ranges", "pages", "dirty", "faulted", "bound",
-					      "invalidations", "faults", "restores" };
-	enum { N = sizeof(wanted) / sizeof(wanted[0]) };
-	unsigned long long sum[N] = {}, v;
-	unsigned int i, batches = 0, hit;
-	char path[96], line[512], *tok, *save;
-	struct stat st;
-	FILE *f;
-
-	if (fstat(j->gpu.fd, &st))
-		return;
-	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%u/amdgpu_userptr_batch",
-		 minor(st.st_rdev));
-	f = fopen(path, "r");
-	if (!f) {
-		printf("\nkernel counters: %s cannot be read\n", path);
-		return;
-	}
-	/* Lines are pairs of a name and a number, one line for each batch. */
-	while (fgets(line, sizeof(line), f)) {
-		hit = 0;
-		for (tok = strtok_r(line, " \t\n", &save); tok;
-		     tok = strtok_r(NULL, " \t\n", &save)) {
-			for (i = 0; i < N && strcmp(tok, wanted[i]); i++)
-				;
-			if (i == N)
-				continue;
-			tok = strtok_r(NULL, " \t\n", &save);
-			if (!tok || sscanf(tok, "%llu", &v) != 1)
-				break;
-			sum[i] += v;
-			hit = 1;
-		}
-		batches += hit;
-	}
-	fclose(f);
-	printf("\nkernel counters: batches %u", batches);
-	for (i = 0; i < N; i++)
-		printf(", %s %llu", wanted[i], sum[i]);
-	printf("\n");
 }

@@ -118,7 +118,11 @@ extern const unsigned int job_n_steps;
  */
 int job_time(struct job *j, uint32_t n, uint32_t many, uint32_t rounds);
 
-/** job_counters - print what the kernel counted, if it lets us see it */
+/**
+ * job_counters - print what the kernel counted for our batches
+ *
+ * From debugfs, which only root may read: without it, that is said.
+ */
 void job_counters(struct job *j);
 
 #endif

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "job.h"
+
+#define MAX_NAMES	24
+#define MAX_BATCHES	2
+
+/**
+ * struct counters - what the kernel tells about the batches of this process
+ * @name: of each counter
+ * @v: value of each counter, for each batch
+ * @n: number of counters
+ * @batches: number of batches, the oldest first
+ */
+struct counters {
+	char name[MAX_NAMES][24];
+	char v[MAX_NAMES][MAX_BATCHES][24];
+	unsigned int n;
+	unsigned int batches;
+};
+
+/* A line is "batch pid N flags N name N name N ...". */
+static void parse(struct counters *c, char *line)
+{
+	char *name, *value, *save;
+	unsigned int n = 0;
+
+	name = strtok_r(line, " \n", &save);
+	if (!name || strcmp(name, "batch") || c->batches == MAX_BATCHES)
+		return;
+	while ((name = strtok_r(NULL, " \n", &save)) && n < MAX_NAMES) {
+		value = strtok_r(NULL, " \n", &save);
+		if (!value)
+			break;
+		if (!strcmp(name, "pid") && atoi(value) != getpid())
+			return;
+		if (!strcmp(name, "pid") || !strcmp(name, "flags"))
+			continue;
+		snprintf(c->name[n], sizeof(c->name[n]), "%s", name);
+		snprintf(c->v[n][c->batches], sizeof(c->v[n][0]), "%s", value);
+		n++;
+	}
+	c->n = n;
+	c->batches++;
+}
+
+void job_counters(struct job *j)
+{
+	static struct counters c;
+	char path[96], line[512];
+	unsigned int i, b;
+	struct stat st;
+	FILE *f;
+
+	if (fstat(j->gpu.fd, &st))
+		return;
+	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%u/amdgpu_userptr_batch",
+		 minor(st.st_rdev));
+	f = fopen(path, "r");
+	if (!f) {
+		printf("\nkernel's counters: %s cannot be read\n", path);
+		return;
+	}
+	while (fgets(line, sizeof(line), f))
+		parse(&c, line);
+	fclose(f);
+
+	printf("\n%-28s %10s %16s\n", "kernel's counters", "batch", "read-only batch");
+	for (i = 0; i < c.n; i++) {
+		printf("%-28s", c.name[i]);
+		for (b = 0; b < c.batches; b++)
+			printf(" %*s", b ? 16 : 10, c.v[i][b]);
+		printf("\n");
+	}
+}

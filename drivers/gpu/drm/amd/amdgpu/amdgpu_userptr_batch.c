@@ -1,0 +1,528 @@
+// SPDX-License-Identifier: MIT
+/**
+ * DOC: Batch userptr
+ *
+ * %DRM_IOCTL_AMDGPU_GEM_USERPTR_BATCH makes one BO of many ranges of CPU memory.
+ * No page is pinned. Each group of ranges that touch or overlap has an MMU
+ * interval notifier, each range a state of its own, see
+ * &enum amdgpu_userptr_state. What an event takes away is marked DIRTY, and only
+ * that is faulted, DMA mapped and written to the page tables again with the next
+ * submission. A submission with a clean batch looks at one counter.
+ *
+ * The BO is placed in GTT for good; TTM only keeps the array of DMA addresses.
+ * It belongs to the VM of the file that created it.
+ */
+
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/seq_file.h>
+#include <linux/uaccess.h>
+
+#include <drm/amdgpu_drm.h>
+#include <drm/drm_debugfs.h>
+#include <drm/drm_file.h>
+
+#include "amdgpu.h"
+#include "amdgpu_gem.h"
+#include "amdgpu_ttm.h"
+#include "amdgpu_userptr_batch.h"
+#include "amdgpu_userptr_batch_priv.h"
+
+#define AMDGPU_USERPTR_BATCH_FLAGS (AMDGPU_GEM_USERPTR_READONLY | \
+				    AMDGPU_GEM_USERPTR_ANONONLY | \
+				    AMDGPU_GEM_USERPTR_VALIDATE | \
+				    AMDGPU_GEM_USERPTR_REGISTER)
+
+/* The array is copied in pieces of this many bytes. */
+#define AMDGPU_USERPTR_BATCH_COPY	SZ_16K
+
+static uint amdgpu_userptr_batch_max_ranges = 262144;
+module_param_named(userptr_batch_max_ranges, amdgpu_userptr_batch_max_ranges, uint, 0644);
+MODULE_PARM_DESC(userptr_batch_max_ranges,
+		 "Most ranges of one userptr batch (default 262144)");
+
+static ullong amdgpu_userptr_batch_max_mib;
+module_param_named(userptr_batch_max_mib, amdgpu_userptr_batch_max_mib, ullong, 0644);
+MODULE_PARM_DESC(userptr_batch_max_mib,
+		 "Most MiB that all userptr batches of a device hold (default 0 = size of GTT)");
+
+/* Limit of all batches of a device in bytes. */
+static u64 amdgpu_userptr_batch_max_bytes(struct amdgpu_device *adev)
+{
+	u64 gtt = adev->mman.gtt_mgr.manager.size << PAGE_SHIFT;
+	u64 mib = READ_ONCE(amdgpu_userptr_batch_max_mib);
+
+	return mib ? min(mib, U64_MAX >> 20) << 20 : gtt;
+}
+
+/**
+ * amdgpu_userptr_batch_mgr_init - prepare a device for batches
+ *
+ * @adev: device
+ */
+void amdgpu_userptr_batch_mgr_init(struct amdgpu_device *adev)
+{
+	mutex_init(&adev->userptr_batch.lock);
+	INIT_LIST_HEAD(&adev->userptr_batch.batches);
+	atomic64_set(&adev->userptr_batch.bytes, 0);
+}
+
+/**
+ * amdgpu_userptr_batch_info - answer %AMDGPU_INFO_GEM_USERPTR_BATCH
+ *
+ * @adev: device
+ * @info: result
+ *
+ * Returns: 0
+ */
+int amdgpu_userptr_batch_info(struct amdgpu_device *adev,
+			      struct drm_amdgpu_info_gem_userptr_batch *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->max_ranges = READ_ONCE(amdgpu_userptr_batch_max_ranges);
+	info->max_bytes = amdgpu_userptr_batch_max_bytes(adev);
+	info->used_bytes = atomic64_read(&adev->userptr_batch.bytes);
+	info->flags = AMDGPU_USERPTR_BATCH_FLAGS;
+	info->range_size = sizeof(struct drm_amdgpu_gem_userptr_range);
+	return 0;
+}
+
+/**
+ * amdgpu_userptr_batch_mm - address space that a batch is part of
+ *
+ * @bo: BO with a batch
+ *
+ * Returns: address space, to compare with; the BO holds a reference of the
+ * struct but not of its users
+ */
+struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo)
+{
+	return bo->userptr_batch->mm;
+}
+
+/**
+ * amdgpu_userptr_batch_valid - may the GPU run with these pages?
+ *
+ * @bo: BO with a batch
+ *
+ * The notifier lock is held from before the call until the fence of the job is
+ * in the reservation objects. An invalidation comes either before, and is seen
+ * here, or after, and waits for that fence.
+ *
+ * Returns: true if every range is BOUND
+ */
+bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo)
+{
+	struct amdgpu_userptr_batch *batch = bo->userptr_batch;
+
+	lockdep_assert_held(&batch->adev->notifier_lock);
+
+	return amdgpu_userptr_ranges_clean(&batch->ranges);
+}
+
+/**
+ * amdgpu_userptr_batch_lock - keep notifiers away from the list of VM mappings
+ *
+ * @bo: any BO or NULL
+ *
+ * Notifiers of a batch go through &amdgpu_bo.vm_bo without a reservation, so
+ * whoever takes an element out of it has to hold the notifier lock.
+ */
+void amdgpu_userptr_batch_lock(struct amdgpu_bo *bo)
+{
+	if (bo && bo->userptr_batch)
+		mutex_lock(&bo->userptr_batch->adev->notifier_lock);
+}
+
+/**
+ * amdgpu_userptr_batch_unlock - counterpart of amdgpu_userptr_batch_lock
+ *
+ * @bo: the same BO
+ */
+void amdgpu_userptr_batch_unlock(struct amdgpu_bo *bo)
+{
+	if (bo && bo->userptr_batch)
+		mutex_unlock(&bo->userptr_batch->adev->notifier_lock);
+}
+
+/* Notifiers take these locks with reclaim under way; tell lockdep right now. */
+static void amdgpu_userptr_batch_prime_lockdep(struct amdgpu_userptr_batch *batch)
+{
+	if (!IS_ENABLED(CONFIG_LOCKDEP))
+		return;
+
+	fs_reclaim_acquire(GFP_KERNEL);
+	might_lock(&batch->dma_lock);
+	might_lock(&batch->adev->notifier_lock);
+	fs_reclaim_release(GFP_KERNEL);
+}
+
+static struct amdgpu_userptr_batch *
+amdgpu_userptr_batch_alloc(struct amdgpu_device *adev, u32 num_ranges, u32 flags)
+{
+	struct amdgpu_userptr_batch *batch;
+	int r;
+
+	batch = kzalloc(sizeof(*batch), GFP_KERNEL_ACCOUNT);
+	if (!batch)
+		return ERR_PTR(-ENOMEM);
+
+	r = amdgpu_userptr_ranges_init(&batch->ranges, num_ranges);
+	if (r) {
+		kfree(batch);
+		return ERR_PTR(r);
+	}
+	batch->adev = adev;
+	batch->mm = current->mm;
+	batch->pid = task_tgid_nr(current);
+	batch->flags = flags;
+	INIT_LIST_HEAD(&batch->node);
+	mutex_init(&batch->fault_lock);
+	mutex_init(&batch->dma_lock);
+	amdgpu_userptr_batch_prime_lockdep(batch);
+	return batch;
+}
+
+/* Undo whatever was done of the creation. No GPU uses the batch any more. */
+static void amdgpu_userptr_batch_free(struct amdgpu_userptr_batch *batch)
+{
+	struct amdgpu_userptr_batch_mgr *mgr = &batch->adev->userptr_batch;
+	u32 i;
+
+	mutex_lock(&mgr->lock);
+	list_del_init(&batch->node);
+	mutex_unlock(&mgr->lock);
+
+	amdgpu_userptr_batch_remove_notifiers(batch);
+
+	if (batch->dma.pfn_list) {
+		mutex_lock(&batch->dma_lock);
+		for (i = 0; i < batch->ranges.count; i++)
+			if (batch->ranges.range[i].dma)
+				amdgpu_userptr_batch_dma_unmap(batch,
+							       &batch->ranges.range[i]);
+		mutex_unlock(&batch->dma_lock);
+		hmm_dma_map_free(batch->adev->dev, &batch->dma);
+	}
+
+	atomic64_sub(batch->accounted, &mgr->bytes);
+	kvfree(batch->notifiers);
+	amdgpu_userptr_ranges_fini(&batch->ranges);
+	mutex_destroy(&batch->dma_lock);
+	mutex_destroy(&batch->fault_lock);
+	kfree(batch);
+}
+
+/**
+ * amdgpu_userptr_batch_fini - the BO goes away
+ *
+ * @bo: BO, with or without a batch, idle
+ *
+ * Called when TTM destroys the page array, not when the last handle is closed:
+ * until the GPU is done with the BO the notifiers must wait for it.
+ */
+void amdgpu_userptr_batch_fini(struct amdgpu_bo *bo)
+{
+	if (!bo->userptr_batch)
+		return;
+
+	amdgpu_userptr_batch_free(bo->userptr_batch);
+	bo->userptr_batch = NULL;
+}
+
+/* Append @count elements of @stride bytes at @data. */
+static int amdgpu_userptr_batch_add(struct amdgpu_userptr_batch *batch,
+				    const void *data, u32 count, u32 stride,
+				    u64 max_pages, u32 *bad_range)
+{
+	struct drm_amdgpu_gem_userptr_range range;
+	u32 i;
+	int r;
+
+	for (i = 0; i < count; i++, data += stride) {
+		memcpy(&range, data, sizeof(range));
+		if (memchr_inv(data + sizeof(range), 0, stride - sizeof(range))) {
+			r = -EINVAL;
+			goto bad;
+		}
+
+		range.addr = untagged_addr(range.addr);
+		r = amdgpu_userptr_ranges_add(&batch->ranges, range.addr, range.size,
+					      max_pages);
+		if (r)
+			goto bad;
+		if (!access_ok((void __user *)(uintptr_t)range.addr, range.size)) {
+			r = -EFAULT;
+			goto bad;
+		}
+	}
+	return 0;
+
+bad:
+	*bad_range += i;
+	return r;
+}
+
+/* Read the array of ranges in pieces, however large it is. */
+static int amdgpu_userptr_batch_copy(struct amdgpu_userptr_batch *batch,
+				     const struct drm_amdgpu_gem_userptr_batch *args,
+				     u32 *bad_range)
+{
+	u64 max_pages = amdgpu_userptr_batch_max_bytes(batch->adev) >> PAGE_SHIFT;
+	u32 stride = args->range_stride, step = AMDGPU_USERPTR_BATCH_COPY / stride;
+	u32 done, n;
+	void *buf;
+	int r = 0;
+
+	buf = kmalloc(step * stride, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+
+	for (done = 0; done < args->num_ranges; done += n) {
+		n = min(step, args->num_ranges - done);
+		*bad_range = done;
+		if (copy_from_user(buf, u64_to_user_ptr(args->ranges) + (u64)done * stride,
+				   n * stride)) {
+			*bad_range = AMDGPU_GEM_USERPTR_BATCH_NO_RANGE;
+			r = -EFAULT;
+			break;
+		}
+		r = amdgpu_userptr_batch_add(batch, buf, n, stride, max_pages, bad_range);
+		if (r)
+			break;
+		if (signal_pending(current)) {
+			*bad_range = AMDGPU_GEM_USERPTR_BATCH_NO_RANGE;
+			r = -ERESTARTSYS;
+			break;
+		}
+		cond_resched();
+	}
+
+	kfree(buf);
+	if (!r)
+		*bad_range = AMDGPU_GEM_USERPTR_BATCH_NO_RANGE;
+	return r;
+}
+
+/* Count the bytes of a batch, fail beyond the limit of the device. */
+static int amdgpu_userptr_batch_account(struct amdgpu_userptr_batch *batch)
+{
+	struct amdgpu_userptr_batch_mgr *mgr = &batch->adev->userptr_batch;
+	u64 size = (u64)batch->ranges.npages << PAGE_SHIFT;
+
+	if (atomic64_add_return(size, &mgr->bytes) >
+	    amdgpu_userptr_batch_max_bytes(batch->adev)) {
+		atomic64_sub(size, &mgr->bytes);
+		return -E2BIG;
+	}
+	batch->accounted = size;
+	return 0;
+}
+
+/* Everything that needs no BO: ranges, accounting, arrays for the pages. */
+static struct amdgpu_userptr_batch *
+amdgpu_userptr_batch_create(struct amdgpu_device *adev,
+			    const struct drm_amdgpu_gem_userptr_batch *args,
+			    u32 *bad_range)
+{
+	struct amdgpu_userptr_batch *batch;
+	u32 num_notifiers;
+	int r;
+
+	batch = amdgpu_userptr_batch_alloc(adev, args->num_ranges, args->flags);
+	if (IS_ERR(batch))
+		return batch;
+
+	r = amdgpu_userptr_batch_copy(batch, args, bad_range);
+	if (r)
+		goto err_free;
+
+	r = amdgpu_userptr_batch_account(batch);
+	if (r)
+		goto err_free;
+
+	num_notifiers = amdgpu_userptr_ranges_sort(&batch->ranges);
+	batch->notifiers = kvcalloc(num_notifiers, sizeof(*batch->notifiers),
+				    GFP_KERNEL_ACCOUNT);
+	if (!batch->notifiers) {
+		r = -ENOMEM;
+		goto err_free;
+	}
+
+	r = hmm_dma_map_alloc(adev->dev, &batch->dma, batch->ranges.npages, PAGE_SIZE);
+	if (r) {
+		/* It does not reset this when it fails. */
+		batch->dma.pfn_list = NULL;
+		goto err_free;
+	}
+	return batch;
+
+err_free:
+	amdgpu_userptr_batch_free(batch);
+	return ERR_PTR(r);
+}
+
+/* Place the BO in GTT, which it leaves only when GTT is short. */
+static int amdgpu_userptr_batch_place(struct amdgpu_bo *bo)
+{
+	struct ttm_operation_ctx ctx = { true, false };
+	int r;
+
+	r = amdgpu_bo_reserve(bo, false);
+	if (r)
+		return r;
+	amdgpu_bo_placement_from_domain(bo, AMDGPU_GEM_DOMAIN_GTT);
+	r = ttm_bo_validate(&bo->tbo, &bo->placement, &ctx);
+	amdgpu_bo_unreserve(bo);
+	return r;
+}
+
+static int amdgpu_userptr_batch_check_args(const struct drm_amdgpu_gem_userptr_batch *args)
+{
+	if (args->flags & ~AMDGPU_USERPTR_BATCH_FLAGS || args->pad || !args->num_ranges)
+		return -EINVAL;
+	/* Room for the struct to grow, and at least one element in a piece. */
+	if (args->range_stride < sizeof(struct drm_amdgpu_gem_userptr_range) ||
+	    args->range_stride % 8 || args->range_stride > AMDGPU_USERPTR_BATCH_COPY)
+		return -EINVAL;
+	if (!(args->flags & (AMDGPU_GEM_USERPTR_READONLY | AMDGPU_GEM_USERPTR_REGISTER)))
+		return -EACCES;
+	if (args->num_ranges > READ_ONCE(amdgpu_userptr_batch_max_ranges))
+		return -E2BIG;
+	return 0;
+}
+
+/**
+ * amdgpu_gem_userptr_batch_ioctl - %DRM_IOCTL_AMDGPU_GEM_USERPTR_BATCH
+ *
+ * @dev: DRM device
+ * @data: &struct drm_amdgpu_gem_userptr_batch
+ * @filp: DRM file
+ *
+ * Returns: 0 or a negative errno, see the uAPI; then nothing is left behind
+ */
+int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
+				   struct drm_file *filp)
+{
+	struct amdgpu_device *adev = drm_to_adev(dev);
+	struct drm_amdgpu_gem_userptr_batch *args = data;
+	struct amdgpu_fpriv *fpriv = filp->driver_priv;
+	struct amdgpu_userptr_batch *batch;
+	struct drm_gem_object *gobj;
+	struct amdgpu_bo *bo;
+	int r;
+
+	args->handle = 0;
+	args->size = 0;
+	args->bad_range = AMDGPU_GEM_USERPTR_BATCH_NO_RANGE;
+
+	r = amdgpu_userptr_batch_check_args(args);
+	if (r)
+		return r;
+
+	batch = amdgpu_userptr_batch_create(adev, args, &args->bad_range);
+	if (IS_ERR(batch))
+		return PTR_ERR(batch);
+
+	r = amdgpu_gem_object_create(adev, (u64)batch->ranges.npages << PAGE_SHIFT, 0,
+				     AMDGPU_GEM_DOMAIN_CPU,
+				     AMDGPU_GEM_CREATE_NO_CPU_ACCESS,
+				     ttm_bo_type_device, NULL, &gobj,
+				     fpriv->xcp_id + 1);
+	if (r) {
+		amdgpu_userptr_batch_free(batch);
+		return r;
+	}
+
+	/* From here on the batch goes with the page array of the BO. */
+	bo = gem_to_amdgpu_bo(gobj);
+	bo->preferred_domains = AMDGPU_GEM_DOMAIN_GTT;
+	bo->allowed_domains = AMDGPU_GEM_DOMAIN_GTT;
+	bo->parent = amdgpu_bo_ref(fpriv->vm.root.bo);
+	bo->userptr_batch = batch;
+	batch->bo = bo;
+	batch->vm_generation = fpriv->vm.generation;
+	r = amdgpu_ttm_tt_set_userptr(&bo->tbo, batch->ranges.range[0].addr, args->flags);
+	if (r) {
+		bo->userptr_batch = NULL;
+		amdgpu_userptr_batch_free(batch);
+		goto out_put;
+	}
+
+	r = amdgpu_userptr_batch_insert_notifiers(batch, &args->bad_range);
+	if (r)
+		goto out_put;
+
+	r = amdgpu_userptr_batch_place(bo);
+	if (r)
+		goto out_put;
+
+	if (args->flags & AMDGPU_GEM_USERPTR_VALIDATE) {
+		r = amdgpu_userptr_batch_fault(bo, &args->bad_range);
+		if (r)
+			goto out_put;
+	}
+
+	mutex_lock(&adev->userptr_batch.lock);
+	list_add_tail(&batch->node, &adev->userptr_batch.batches);
+	mutex_unlock(&adev->userptr_batch.lock);
+
+	r = drm_gem_handle_create(filp, gobj, &args->handle);
+	if (r)
+		goto out_put;
+	args->size = amdgpu_bo_size(bo);
+
+out_put:
+	/* On success the handle holds it now. */
+	drm_gem_object_put(gobj);
+	return r;
+}
+
+#if IS_ENABLED(CONFIG_DEBUG_FS)
+static int amdgpu_userptr_batch_show(struct seq_file *m, void *unused)
+{
+	struct amdgpu_device *adev = m->private;
+	struct amdgpu_userptr_batch *batch;
+
+	mutex_lock(&adev->userptr_batch.lock);
+	seq_printf(m, "bytes %lld limit %llu\n",
+		   atomic64_read(&adev->userptr_batch.bytes),
+		   amdgpu_userptr_batch_max_bytes(adev));
+	list_for_each_entry(batch, &adev->userptr_batch.batches, node) {
+		const struct amdgpu_userptr_ranges *rs = &batch->ranges;
+		const struct amdgpu_userptr_counters *st = &batch->stat;
+
+		seq_printf(m, "batch pid %d flags 0x%x ranges %u notifiers %u pages %u",
+			   batch->pid, batch->flags, rs->count, batch->num_notifiers,
+			   rs->npages);
+		seq_printf(m, " dirty %u faulted %u bound %u",
+			   READ_ONCE(rs->num[AMDGPU_USERPTR_DIRTY]),
+			   READ_ONCE(rs->num[AMDGPU_USERPTR_FAULTED]),
+			   READ_ONCE(rs->num[AMDGPU_USERPTR_BOUND]));
+		seq_printf(m, " invalidations %llu waits %llu faults %llu walks %llu",
+			   st->invalidations, st->waits, st->faults, st->walks);
+		seq_printf(m, " restores %llu clears %llu updates %llu\n",
+			   st->restores, st->clears, st->updates);
+	}
+	mutex_unlock(&adev->userptr_batch.lock);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(amdgpu_userptr_batch);
+
+/**
+ * amdgpu_userptr_batch_debugfs_init - create the list of batches in debugfs
+ *
+ * @adev: device
+ */
+void amdgpu_userptr_batch_debugfs_init(struct amdgpu_device *adev)
+{
+	debugfs_create_file("amdgpu_userptr_batch", 0444,
+			    adev_to_drm(adev)->primary->debugfs_root, adev,
+			    &amdgpu_userptr_batch_fops);
+}
+#else
+void amdgpu_userptr_batch_debugfs_init(struct amdgpu_device *adev)
+{
+}
+#endif

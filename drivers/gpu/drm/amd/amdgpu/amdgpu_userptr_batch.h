@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef __AMDGPU_USERPTR_BATCH_H__
+#define __AMDGPU_USERPTR_BATCH_H__
+
+#include <linux/atomic.h>
+#include <linux/errno.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
+
+struct amdgpu_bo;
+struct amdgpu_bo_va;
+struct amdgpu_device;
+struct amdgpu_userptr_batch;
+struct amdgpu_vm;
+struct drm_device;
+struct drm_file;
+struct drm_amdgpu_info_gem_userptr_batch;
+struct mm_struct;
+
+/**
+ * struct amdgpu_userptr_batch_mgr - what a device knows of its batches
+ */
+struct amdgpu_userptr_batch_mgr {
+	/** @lock: Protects @batches; innermost. */
+	struct mutex lock;
+	/** @batches: All batches of the device. */
+	struct list_head batches;
+	/** @bytes: Sum of their sizes. */
+	atomic64_t bytes;
+};
+
+#if IS_ENABLED(CONFIG_DRM_AMDGPU_USERPTR)
+void amdgpu_userptr_batch_mgr_init(struct amdgpu_device *adev);
+int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
+				   struct drm_file *filp);
+int amdgpu_userptr_batch_info(struct amdgpu_device *adev,
+			      struct drm_amdgpu_info_gem_userptr_batch *info);
+void amdgpu_userptr_batch_fini(struct amdgpu_bo *bo);
+struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo);
+int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range);
+bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo);
+int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
+				   struct amdgpu_bo_va *bo_va, bool clear);
+void amdgpu_userptr_batch_lock(struct amdgpu_bo *bo);
+void amdgpu_userptr_batch_unlock(struct amdgpu_bo *bo);
+void amdgpu_userptr_batch_debugfs_init(struct amdgpu_device *adev);
+#else
+static inline void amdgpu_userptr_batch_mgr_init(struct amdgpu_device *adev) {}
+
+static inline int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
+						 struct drm_file *filp)
+{
+	return -ENODEV;
+}
+
+static inline int
+amdgpu_userptr_batch_info(struct amdgpu_device *adev,
+			  struct drm_amdgpu_info_gem_userptr_batch *info)
+{
+	return -ENODEV;
+}
+
+static inline void amdgpu_userptr_batch_fini(struct amdgpu_bo *bo) {}
+
+static inline struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo)
+{
+	return NULL;
+}
+
+static inline int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range)
+{
+	return -ENODEV;
+}
+
+static inline bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo)
+{
+	return false;
+}
+
+static inline int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
+						 struct amdgpu_bo_va *bo_va, bool clear)
+{
+	return -ENODEV;
+}
+
+static inline void amdgpu_userptr_batch_lock(struct amdgpu_bo *bo) {}
+static inline void amdgpu_userptr_batch_unlock(struct amdgpu_bo *bo) {}
+static inline void amdgpu_userptr_batch_debugfs_init(struct amdgpu_device *adev) {}
+#endif
+
+#endif

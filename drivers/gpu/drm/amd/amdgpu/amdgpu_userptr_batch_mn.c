@@ -1,0 +1,582 @@
+// SPDX-License-Identifier: MIT
+/**
+ * DOC: Batch userptr notifiers and page walks
+ *
+ * What makes a range DIRTY, and what makes it FAULTED.
+ *
+ * The notifiers mark under the notifier lock and wait for the GPU outside it,
+ * once per batch and event: amdgpu_userptr_invalidate_start marks,
+ * amdgpu_userptr_invalidate_finish waits and gives the DMA mapping back.
+ *
+ * The walk follows the protocol of mmu_interval_read_begin(), with many
+ * notifiers below one walk::
+ *
+ *	for each notifier of the window
+ *		seq = mmu_interval_read_begin()
+ *	hmm_range_fault_unlocked_timeout(), one walk with any of the notifiers
+ *	lock(notifier_lock)
+ *	for each DIRTY range that was asked for
+ *		if (!mmu_interval_read_retry(its notifier, seq))
+ *			DIRTY -> FAULTED
+ *	unlock(notifier_lock)
+ *
+ * A range whose notifier was hit in between stays DIRTY and is looked at again
+ * in the next pass. Passes go on until nothing is DIRTY or the deadline is over;
+ * each pass makes progress for all ranges that are left alone.
+ */
+
+#include <linux/hmm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+
+#include <drm/amdgpu_drm.h>
+
+#include "amdgpu.h"
+#include "amdgpu_userptr_batch.h"
+#include "amdgpu_userptr_batch_priv.h"
+
+/* How long a batch may keep changing before a submission gives up, in ms. */
+#define AMDGPU_USERPTR_BATCH_TIMEOUT	1000
+/* Largest window with several ranges, which bounds the array for its pages. */
+#define AMDGPU_USERPTR_WINDOW_PAGES	2048
+/* Gap in pages at which two walks get cheaper than one over the gap. */
+#define AMDGPU_USERPTR_WINDOW_GAP	16
+/* Longest part of a single range that one walk holds the mmap_lock for. */
+#define AMDGPU_USERPTR_CHUNK_PAGES	(SZ_64M >> PAGE_SHIFT)
+
+/**
+ * amdgpu_userptr_batch_dma_unmap - give the DMA mapping of a range back
+ *
+ * @batch: batch
+ * @r: range
+ */
+void amdgpu_userptr_batch_dma_unmap(struct amdgpu_userptr_batch *batch,
+				    struct amdgpu_userptr_range *r)
+{
+	u32 i;
+
+	lockdep_assert_held(&batch->dma_lock);
+
+	for (i = 0; i < r->npages; i++)
+		hmm_dma_unmap_pfn(batch->adev->dev, &batch->dma, r->first_page + i);
+}
+
+/*
+ * Wait until no job of the VM runs any more, then unmap what the event took
+ * away. The ranges stay DIRTY all the time: they can become FAULTED only after
+ * mmu_interval_read_begin() has seen the end of this invalidation.
+ */
+static void amdgpu_userptr_quiesce(struct amdgpu_userptr_batch *batch,
+				   unsigned long start, unsigned long end)
+{
+	struct amdgpu_userptr_notifier *n;
+	struct amdgpu_userptr_range *r;
+	u32 lo = 0, hi = batch->num_notifiers, i, pos;
+	long ret;
+
+	/*
+	 * All fences, because the BO may be used without being listed, and
+	 * those of the root PD, which has the jobs of the whole VM.
+	 */
+	ret = dma_resv_wait_timeout(batch->bo->parent->tbo.base.resv,
+				    DMA_RESV_USAGE_BOOKKEEP, false,
+				    MAX_SCHEDULE_TIMEOUT);
+	if (ret <= 0)
+		dev_err(batch->adev->dev, "(%ld) failed to wait for user bo\n", ret);
+
+	/* First notifier that ends behind start; they do not overlap. */
+	while (lo < hi) {
+		u32 mid = lo + (hi - lo) / 2;
+
+		if (batch->notifiers[mid].base.interval_tree.last >= start)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+
+	mutex_lock(&batch->dma_lock);
+	for (i = lo; i < batch->num_notifiers; i++) {
+		n = &batch->notifiers[i];
+		if (n->base.interval_tree.start >= end)
+			break;
+		amdgpu_userptr_for_each_overlap(batch, n, start, end, pos, r) {
+			if (!READ_ONCE(r->dma))
+				continue;
+			amdgpu_userptr_batch_dma_unmap(batch, r);
+			mutex_lock(&batch->adev->notifier_lock);
+			r->dma = false;
+			mutex_unlock(&batch->adev->notifier_lock);
+		}
+	}
+	mutex_unlock(&batch->dma_lock);
+}
+
+/**
+ * amdgpu_userptr_invalidate_start - mark the ranges that an event takes away
+ *
+ * @mni: notifier that was hit
+ * @event: details, the same object for all notifiers hit by one event
+ * @cur_seq: value for mmu_interval_set_seq()
+ * @finish: set if a second pass is wanted
+ *
+ * Returns: false if the caller cannot sleep
+ */
+static bool amdgpu_userptr_invalidate_start(struct mmu_interval_notifier *mni,
+					    const struct mmu_notifier_range *event,
+					    unsigned long cur_seq,
+					    struct mmu_interval_notifier_finish **finish)
+{
+	struct amdgpu_userptr_notifier *n =
+		container_of(mni, struct amdgpu_userptr_notifier, base);
+	struct amdgpu_userptr_batch *batch = n->batch;
+	struct amdgpu_userptr_range *r;
+	bool stale = false, mapped = false, alone = false;
+	u32 pos;
+
+	if (!mmu_notifier_range_blockable(event))
+		return false;
+
+	mutex_lock(&batch->adev->notifier_lock);
+
+	mmu_interval_set_seq(mni, cur_seq);
+
+	amdgpu_userptr_for_each_overlap(batch, n, event->start, event->end, pos, r) {
+		mapped |= r->dma;
+		if (r->state == AMDGPU_USERPTR_DIRTY)
+			continue;
+		amdgpu_userptr_range_set_state(&batch->ranges,
+					       batch->ranges.by_addr[pos],
+					       AMDGPU_USERPTR_DIRTY);
+		batch->stat.invalidations++;
+		stale = true;
+	}
+
+	/* Even jobs that do not list the BO must not be submitted before. */
+	if (stale)
+		amdgpu_vm_bo_invalidate(batch->bo, false);
+
+	/*
+	 * What was never mapped no GPU has seen. Otherwise the first notifier
+	 * of an event queues the second pass for the whole batch; another
+	 * event at the same time finds @finish in use and waits right here.
+	 */
+	if (mapped && batch->event != event) {
+		if (!batch->event) {
+			batch->event = event;
+			*finish = &batch->finish;
+		} else {
+			alone = true;
+		}
+		batch->stat.waits++;
+	}
+
+	mutex_unlock(&batch->adev->notifier_lock);
+
+	if (alone)
+		amdgpu_userptr_quiesce(batch, event->start, event->end);
+	return true;
+}
+
+/**
+ * amdgpu_userptr_invalidate_finish - wait for the GPU, once for all notifiers
+ *
+ * @finish: member of the batch
+ */
+static void amdgpu_userptr_invalidate_finish(struct mmu_interval_notifier_finish *finish)
+{
+	struct amdgpu_userptr_batch *batch =
+		container_of(finish, struct amdgpu_userptr_batch, finish);
+
+	/* The event belongs to our caller and this pass, nobody changes it. */
+	amdgpu_userptr_quiesce(batch, batch->event->start, batch->event->end);
+
+	mutex_lock(&batch->adev->notifier_lock);
+	batch->event = NULL;
+	mutex_unlock(&batch->adev->notifier_lock);
+}
+
+static const struct mmu_interval_notifier_ops amdgpu_userptr_notifier_ops = {
+	.invalidate_start = amdgpu_userptr_invalidate_start,
+	.invalidate_finish = amdgpu_userptr_invalidate_finish,
+};
+
+/**
+ * amdgpu_userptr_batch_insert_notifiers - start following the ranges
+ *
+ * @batch: batch with sorted ranges and room for the notifiers
+ * @bad_range: set on failure to a range of the interval that failed
+ *
+ * Returns: 0 or a negative errno; then no notifier is left
+ */
+int amdgpu_userptr_batch_insert_notifiers(struct amdgpu_userptr_batch *batch,
+					  u32 *bad_range)
+{
+	struct amdgpu_userptr_interval iv;
+	struct amdgpu_userptr_notifier *n;
+	u32 pos = 0;
+	int r;
+
+	while (pos < batch->ranges.count) {
+		pos = amdgpu_userptr_ranges_interval(&batch->ranges, pos, &iv);
+
+		n = &batch->notifiers[batch->num_notifiers];
+		n->batch = batch;
+		n->first = iv.first;
+		n->count = iv.count;
+		r = mmu_interval_notifier_insert(&n->base, batch->mm, iv.start,
+						 iv.end - iv.start,
+						 &amdgpu_userptr_notifier_ops);
+		if (r) {
+			*bad_range = batch->ranges.by_addr[iv.first];
+			amdgpu_userptr_batch_remove_notifiers(batch);
+			return r;
+		}
+		batch->num_notifiers++;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * amdgpu_userptr_batch_remove_notifiers - stop following the ranges
+ *
+ * @batch: batch
+ *
+ * No callback runs any more when this returns.
+ */
+void amdgpu_userptr_batch_remove_notifiers(struct amdgpu_userptr_batch *batch)
+{
+	while (batch->num_notifiers) {
+		struct amdgpu_userptr_notifier *n =
+			&batch->notifiers[--batch->num_notifiers];
+
+		mmu_interval_notifier_remove(&n->base);
+		cond_resched();
+	}
+}
+
+/* One walk. @pfns has request flags if @single is false. */
+static int amdgpu_userptr_walk(struct amdgpu_userptr_batch *batch,
+			       struct amdgpu_userptr_notifier *n,
+			       unsigned long start, unsigned long end,
+			       unsigned long *pfns, bool single,
+			       unsigned long deadline)
+{
+	unsigned long req = HMM_PFN_REQ_FAULT;
+	struct hmm_range range = {
+		.notifier = &n->base,
+		.start = start,
+		.end = end,
+		.hmm_pfns = pfns,
+	};
+	long left = deadline - jiffies;
+	int r;
+
+	if (!(batch->flags & AMDGPU_GEM_USERPTR_READONLY))
+		req |= HMM_PFN_REQ_WRITE;
+	if (single)
+		range.default_flags = req;
+	else
+		range.pfn_flags_mask = req;
+
+	batch->stat.walks++;
+	/* The first walk of a range is made however late it is. */
+	r = hmm_range_fault_unlocked_timeout(&range, max(left, 1L));
+	switch (r) {
+	case 0:
+		/* It walked from start again after the last change of its seq. */
+		n->seq = range.notifier_seq;
+		return 0;
+	case -EPERM:
+		return -EACCES;
+	case -EINVAL:
+		return -EFAULT;
+	default:
+		return r;
+	}
+}
+
+/* Every part of the range must be anonymous memory. */
+static int amdgpu_userptr_check_anon(struct amdgpu_userptr_batch *batch,
+				     const struct amdgpu_userptr_range *range)
+{
+	unsigned long end = amdgpu_userptr_range_end(range);
+	struct vm_area_struct *vma;
+	int r;
+
+	VMA_ITERATOR(vmi, batch->mm, range->addr);
+
+	r = mmap_read_lock_killable(batch->mm);
+	if (r)
+		return r;
+	for_each_vma_range(vmi, vma, end) {
+		if (vma->vm_file) {
+			r = -EPERM;
+			break;
+		}
+	}
+	mmap_read_unlock(batch->mm);
+	return r;
+}
+
+/* Notifier that watches the range at a position. */
+static struct amdgpu_userptr_notifier *
+amdgpu_userptr_notifier_at(struct amdgpu_userptr_batch *batch, u32 pos)
+{
+	u32 lo = 0, hi = batch->num_notifiers;
+
+	while (hi - lo > 1) {
+		u32 mid = lo + (hi - lo) / 2;
+
+		if (batch->notifiers[mid].first <= pos)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return &batch->notifiers[lo];
+}
+
+/* Walk a window with one range, directly into the batch's array. */
+static int amdgpu_userptr_walk_single(struct amdgpu_userptr_batch *batch,
+				      struct amdgpu_userptr_notifier *n,
+				      struct amdgpu_userptr_range *range,
+				      unsigned long deadline)
+{
+	unsigned long *pfns = &batch->dma.pfn_list[range->first_page];
+	unsigned long seq = mmu_interval_read_begin(&n->base);
+	u32 done = 0;
+	int r;
+
+	while (done < range->npages) {
+		u32 step = min_t(u32, range->npages - done, AMDGPU_USERPTR_CHUNK_PAGES);
+		unsigned long start = range->addr + ((unsigned long)done << PAGE_SHIFT);
+
+		r = amdgpu_userptr_walk(batch, n, start,
+					start + ((unsigned long)step << PAGE_SHIFT),
+					pfns + done, true, deadline);
+		if (r)
+			return r;
+		done += step;
+		/* Only a walk over the whole range may renew the sequence number. */
+		if (step != range->npages)
+			n->seq = seq;
+		if (done < range->npages && signal_pending(current))
+			return -ERESTARTSYS;
+	}
+	return 0;
+}
+
+/* Walk a window with several ranges by way of a scratch array. */
+static int amdgpu_userptr_walk_many(struct amdgpu_userptr_batch *batch,
+				    const struct amdgpu_userptr_interval *win,
+				    unsigned long *scratch, unsigned long deadline)
+{
+	unsigned long npages = (win->end - win->start) >> PAGE_SHIFT;
+	unsigned long req = HMM_PFN_REQ_FAULT;
+	struct amdgpu_userptr_notifier *n, *first;
+	struct amdgpu_userptr_range *range;
+	unsigned long *pfns;
+	u32 pos, i;
+	int r;
+
+	if (!(batch->flags & AMDGPU_GEM_USERPTR_READONLY))
+		req |= HMM_PFN_REQ_WRITE;
+
+	memset(scratch, 0, npages * sizeof(*scratch));
+	first = amdgpu_userptr_notifier_at(batch, win->first);
+	for (n = first, pos = win->first; pos < win->first + win->count; pos++) {
+		if (pos >= n->first + n->count)
+			n++;
+		range = &batch->ranges.range[batch->ranges.by_addr[pos]];
+		if (pos == win->first || pos == n->first)
+			n->seq = mmu_interval_read_begin(&n->base);
+		if (!range->walk)
+			continue;
+		pfns = scratch + ((range->addr - win->start) >> PAGE_SHIFT);
+		for (i = 0; i < range->npages; i++)
+			pfns[i] = req;
+	}
+
+	r = amdgpu_userptr_walk(batch, first, win->start, win->end, scratch, false,
+				deadline);
+	if (r)
+		return r;
+
+	for (pos = win->first; pos < win->first + win->count; pos++) {
+		range = &batch->ranges.range[batch->ranges.by_addr[pos]];
+		if (range->walk)
+			memcpy(&batch->dma.pfn_list[range->first_page],
+			       scratch + ((range->addr - win->start) >> PAGE_SHIFT),
+			       range->npages * sizeof(*scratch));
+	}
+	return 0;
+}
+
+/*
+ * Fault the DIRTY ranges of a window. Those whose notifier was hit meanwhile
+ * stay DIRTY, this is no error.
+ */
+static int amdgpu_userptr_fault_window(struct amdgpu_userptr_batch *batch,
+				       const struct amdgpu_userptr_interval *win,
+				       unsigned long *scratch, unsigned long deadline)
+{
+	struct amdgpu_userptr_notifier *n;
+	struct amdgpu_userptr_range *range;
+	u32 pos, idx, wanted = 0;
+	int r = 0;
+
+	for (pos = win->first; pos < win->first + win->count; pos++) {
+		range = &batch->ranges.range[batch->ranges.by_addr[pos]];
+		range->walk = READ_ONCE(range->state) == AMDGPU_USERPTR_DIRTY;
+		if (!range->walk)
+			continue;
+		wanted++;
+		if (batch->flags & AMDGPU_GEM_USERPTR_ANONONLY) {
+			r = amdgpu_userptr_check_anon(batch, range);
+			if (r)
+				return r;
+		}
+	}
+	if (!wanted)
+		return 0;
+
+	n = amdgpu_userptr_notifier_at(batch, win->first);
+	if (win->count == 1)
+		r = amdgpu_userptr_walk_single(batch, n,
+					       &batch->ranges.range[batch->ranges.by_addr[win->first]],
+					       deadline);
+	else
+		r = amdgpu_userptr_walk_many(batch, win, scratch, deadline);
+	if (r)
+		return r;
+
+	mutex_lock(&batch->adev->notifier_lock);
+	for (pos = win->first; pos < win->first + win->count; pos++) {
+		if (pos >= n->first + n->count)
+			n++;
+		idx = batch->ranges.by_addr[pos];
+		range = &batch->ranges.range[idx];
+		if (!range->walk || range->state != AMDGPU_USERPTR_DIRTY ||
+		    mmu_interval_read_retry(&n->base, n->seq))
+			continue;
+		amdgpu_userptr_range_set_state(&batch->ranges, idx,
+					       AMDGPU_USERPTR_FAULTED);
+		batch->stat.faults++;
+	}
+	mutex_unlock(&batch->adev->notifier_lock);
+	return 0;
+}
+
+/* Errors that say something about a range, not about the system or the caller. */
+static bool amdgpu_userptr_range_error(int r)
+{
+	return r == -EFAULT || r == -EACCES || r == -EPERM || r == -EHWPOISON;
+}
+
+/*
+ * Fault what is DIRTY, once. With @bad_range the lowest index of a range that
+ * cannot be faulted is looked for, otherwise the first error ends the pass.
+ */
+static int amdgpu_userptr_fault_pass(struct amdgpu_userptr_batch *batch,
+				     unsigned long *scratch, unsigned long deadline,
+				     u32 *bad_range)
+{
+	struct amdgpu_userptr_interval win, one;
+	int r, ret = 0;
+	u32 pos = 0, i;
+
+	while (amdgpu_userptr_ranges_window(&batch->ranges, pos,
+					    AMDGPU_USERPTR_WINDOW_PAGES,
+					    AMDGPU_USERPTR_WINDOW_GAP, &win)) {
+		pos = win.first + win.count;
+		r = amdgpu_userptr_fault_window(batch, &win, scratch, deadline);
+		if (amdgpu_userptr_range_error(r)) {
+			/* Find out which range it is, the others shall have pages. */
+			for (i = win.first; i < win.first + win.count; i++) {
+				if (!amdgpu_userptr_ranges_window(&batch->ranges, i, 0,
+								  0, &one) ||
+				    one.first != i)
+					continue;
+				one.count = 1;
+				r = amdgpu_userptr_fault_window(batch, &one, scratch,
+								deadline);
+				if (!amdgpu_userptr_range_error(r)) {
+					if (r && r != -EBUSY)
+						return r;
+					continue;
+				}
+				if (!ret || batch->ranges.by_addr[i] < *bad_range) {
+					*bad_range = batch->ranges.by_addr[i];
+					ret = r;
+				}
+			}
+		} else if (r && r != -EBUSY) {
+			return r;
+		}
+		if (signal_pending(current))
+			return -ERESTARTSYS;
+		cond_resched();
+	}
+	return ret;
+}
+
+/**
+ * amdgpu_userptr_batch_fault - make every DIRTY range FAULTED
+ *
+ * @bo: BO with a batch, not reserved
+ * @bad_range: on error the lowest index of the ranges it is about, if any
+ *
+ * Free if nothing is DIRTY. Ranges may be DIRTY again when this returns; that
+ * is found by amdgpu_userptr_batch_valid under the notifier lock.
+ *
+ * Returns: 0, -EFAULT for a hole or memory that cannot be accessed, -EACCES for
+ * a read-only mapping that the GPU should write to, -EPERM for file memory with
+ * %AMDGPU_GEM_USERPTR_ANONONLY, -EBUSY if the memory kept changing until the
+ * deadline, -ESRCH if the process has gone, -ERESTARTSYS, -EINTR, -ENOMEM
+ */
+int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range)
+{
+	struct amdgpu_userptr_batch *batch = bo->userptr_batch;
+	unsigned long deadline, *scratch = NULL;
+	u32 bad = AMDGPU_GEM_USERPTR_BATCH_NO_RANGE;
+	int r;
+
+	if (!READ_ONCE(batch->ranges.num[AMDGPU_USERPTR_DIRTY]))
+		return 0;
+
+	if (!mmget_not_zero(batch->mm)) /* Happens during process shutdown */
+		return -ESRCH;
+
+	r = mutex_lock_interruptible(&batch->fault_lock);
+	if (r) {
+		r = -ERESTARTSYS;
+		goto out_mmput;
+	}
+
+	scratch = kvmalloc_array(AMDGPU_USERPTR_WINDOW_PAGES, sizeof(*scratch),
+				 GFP_KERNEL);
+	if (!scratch) {
+		r = -ENOMEM;
+		goto out_unlock;
+	}
+
+	deadline = jiffies + msecs_to_jiffies(AMDGPU_USERPTR_BATCH_TIMEOUT);
+	do {
+		r = amdgpu_userptr_fault_pass(batch, scratch, deadline, &bad);
+		if (r)
+			break;
+		if (!READ_ONCE(batch->ranges.num[AMDGPU_USERPTR_DIRTY]))
+			break;
+		if (time_after(jiffies, deadline))
+			r = -EBUSY;
+	} while (!r);
+
+	kvfree(scratch);
+out_unlock:
+	mutex_unlock(&batch->fault_lock);
+out_mmput:
+	mmput(batch->mm);
+	if (bad_range)
+		*bad_range = bad;
+	return r;
+}

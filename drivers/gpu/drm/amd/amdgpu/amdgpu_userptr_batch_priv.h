@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef __AMDGPU_USERPTR_BATCH_PRIV_H__
+#define __AMDGPU_USERPTR_BATCH_PRIV_H__
+
+#include <linux/hmm-dma.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+
+#include "amdgpu_userptr_range.h"
+
+struct amdgpu_userptr_batch;
+
+/**
+ * struct amdgpu_userptr_notifier - notifier of ranges that touch or overlap
+ */
+struct amdgpu_userptr_notifier {
+	/** @base: What mm calls, on ranges' lowest to highest address. */
+	struct mmu_interval_notifier base;
+	/** @batch: Owner; constant. */
+	struct amdgpu_userptr_batch *batch;
+	/** @seq: Sequence number before the walk under way; batch's fault_lock. */
+	unsigned long seq;
+	/** @first: Position of the first range in the order of addresses; constant. */
+	u32 first;
+	/** @count: Number of positions; constant. */
+	u32 count;
+};
+
+/**
+ * struct amdgpu_userptr_counters - what happened to a batch since its creation
+ *
+ * All in ranges, except @walks, @waits and @updates. Read without lock.
+ */
+struct amdgpu_userptr_counters {
+	/** @invalidations: Made DIRTY by a notifier; notifier lock. */
+	u64 invalidations;
+	/** @waits: Waits of notifiers for the GPU; notifier lock. */
+	u64 waits;
+	/** @faults: Made FAULTED; notifier lock. */
+	u64 faults;
+	/** @walks: Walks over the CPU page tables; batch's fault_lock. */
+	u64 walks;
+	/** @restores: Made BOUND; notifier lock. */
+	u64 restores;
+	/** @clears: GPU page table entries cleared; notifier lock. */
+	u64 clears;
+	/** @updates: Updates of GPU page tables; VM root PD reservation. */
+	u64 updates;
+};
+
+/**
+ * struct amdgpu_userptr_batch - many pieces of CPU memory behind one BO
+ *
+ * Locks, outermost first. The first three are never taken in a notifier
+ * callback, the last three never held while memory is allocated with more than
+ * GFP_ATOMIC, because reclaim calls the notifiers:
+ *
+ * 1. @fault_lock, then mmap_lock inside hmm_range_fault_unlocked_timeout
+ * 2. reservation of the VM's root PD, of the BO
+ * 3. i_mmap_rwsem, anon_vma lock, fs_reclaim, mmu_notifier_invalidate_range_start
+ * 4. @dma_lock
+ * 5. adev->notifier_lock
+ * 6. &amdgpu_userptr_batch_mgr.lock, never together with the others
+ */
+struct amdgpu_userptr_batch {
+	/** @bo: The BO, which owns the batch. */
+	struct amdgpu_bo *bo;
+	/** @adev: Device. */
+	struct amdgpu_device *adev;
+	/** @mm: Address space of the ranges; the notifiers keep the struct. */
+	struct mm_struct *mm;
+	/** @pid: Thread group that created it, for debugfs. */
+	pid_t pid;
+	/** @flags: AMDGPU_GEM_USERPTR_*; constant. */
+	u32 flags;
+	/** @accounted: Bytes counted in &amdgpu_userptr_batch_mgr.bytes. */
+	u64 accounted;
+
+	/** @ranges: The ranges and their states. */
+	struct amdgpu_userptr_ranges ranges;
+	/** @notifiers: Array of notifiers in the order of addresses. */
+	struct amdgpu_userptr_notifier *notifiers;
+	/** @num_notifiers: Number of notifiers inserted; constant after creation. */
+	u32 num_notifiers;
+
+	/** @fault_lock: One thread at a time faults ranges of a batch. */
+	struct mutex fault_lock;
+
+	/**
+	 * @dma_lock: Covers DMA mapping and unmapping. A range is mapped only
+	 * after &amdgpu_userptr_range.dma was set under the notifier lock, so
+	 * that a notifier either sees that there is something to unmap and
+	 * waits here, or keeps the range from being mapped.
+	 */
+	struct mutex dma_lock;
+	/**
+	 * @dma: Page frame numbers and DMA addresses, one a page of the BO. The
+	 * page frame numbers of a DIRTY range belong to the holder of
+	 * @fault_lock, those of a range with &amdgpu_userptr_range.dma set to
+	 * the holder of @dma_lock.
+	 */
+	struct hmm_dma_map dma;
+
+	/** @finish: Second pass of the invalidation @event. */
+	struct mmu_interval_notifier_finish finish;
+	/**
+	 * @event: The invalidation that @finish is queued for, which tells all
+	 * notifiers hit by one munmap that one of them already waits for all;
+	 * NULL if none; notifier lock.
+	 */
+	const struct mmu_notifier_range *event;
+
+	/**
+	 * @vm_generation: Generation of the page tables that
+	 * &amdgpu_userptr_range.vm is about; VM root PD reservation.
+	 */
+	u64 vm_generation;
+
+	/** @stat: Counters. */
+	struct amdgpu_userptr_counters stat;
+
+	/** @node: Link in &amdgpu_userptr_batch_mgr.batches. */
+	struct list_head node;
+};
+
+/* Iterate over the positions of @n whose ranges may overlap [start, end). */
+#define amdgpu_userptr_for_each_overlap(b, n, start, end, pos, r)		\
+	for ((pos) = amdgpu_userptr_ranges_first(&(b)->ranges, (n)->first,	\
+						 (n)->count, (start));		\
+	     (pos) < (n)->first + (n)->count &&					\
+	     ((r) = &(b)->ranges.range[(b)->ranges.by_addr[pos]])->addr < (end); \
+	     (pos)++)								\
+		if (amdgpu_userptr_range_end(r) > (start))
+
+int amdgpu_userptr_batch_insert_notifiers(struct amdgpu_userptr_batch *batch,
+					  u32 *bad_range);
+void amdgpu_userptr_batch_remove_notifiers(struct amdgpu_userptr_batch *batch);
+void amdgpu_userptr_batch_dma_unmap(struct amdgpu_userptr_batch *batch,
+				    struct amdgpu_userptr_range *r);
+
+#endif

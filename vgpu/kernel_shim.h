@@ -33,6 +33,11 @@ typedef uint64_t __le64;
 		type name[];		\
 	}
 
+#define __printf(a, b)		__attribute__((format(printf, a, b)))
+struct mutex {
+	int unused;
+};
+
 /*
  * discovery.h picks its bit-field order by this; without it ip_v4 has seven
  * bytes instead of eight and the discovery blob is silently wrong.

@@ -31,7 +31,8 @@ def rows(ip, path, max_base):
                 values[m.group(1)] = int(m.group(2), 0)
     for name, offset in values.items():
         base = values.get(name + "_BASE_IDX")
-        if base is not None and base <= max_base:
+        # Virtual functions repeat the registers of the physical one.
+        if base is not None and base <= max_base and "_VF" not in name:
             yield f"{ip}:{name}", offset, base
 
 

@@ -10,6 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* __le16 and so on, and other versions of some macros below. */
+#include <linux/stddef.h>
+#include <linux/types.h>
+
 typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
@@ -18,13 +22,11 @@ typedef int8_t s8;
 typedef int16_t s16;
 typedef int32_t s32;
 typedef int64_t s64;
-typedef uint16_t __le16;
-typedef uint32_t __le32;
-typedef uint64_t __le64;
 
 #ifndef __packed
 #define __packed		__attribute__((packed))
 #endif
+#undef __counted_by
 #define __counted_by(member)
 #define DECLARE_FLEX_ARRAY(type, name)	\
 	struct {			\

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page tables of GFX11: apertures of VMID 0, the GART, and up to four levels
+ * of tables for all others. Entry bits: amdgpu_vm.h and the comment above
+ * gmc_v11_0_get_vm_pde().
+ */
+#include "gmc.h"
+
+#include "hwregs.h"
+#include "gc/gc_11_0_0_offset.h"
+#include "gc/gc_11_0_0_sh_mask.h"
+
+#define PTE_VALID	(1ull << 0)
+#define PTE_SYSTEM	(1ull << 1)
+#define PTE_READ	(1ull << 5)
+#define PTE_WRITE	(1ull << 6)
+#define PTE_FRAG(e)	(((e) >> 7) & 0x1f)
+#define PTE_PRT		(1ull << 51)
+#define PDE_IS_PTE	(1ull << 54)
+#define PTE_FURTHER	(1ull << 56)
+#define PTE_ADDR	0x0000fffffffff000ull
+#define PDE_ADDR	0x0000ffffffffffc0ull
+/* GCMC_VM_FB_LOCATION_BASE, AGP_* and FB_OFFSET count 16 MiB. */
+#define FB_SHIFT	24
+/* GCMC_VM_SYSTEM_APERTURE_*_ADDR count 256 KiB. */
+#define SYS_SHIFT	18
+/* Entries per table below the root: GCVM_CONTEXT1_CNTL.PAGE_TABLE_BLOCK_SIZE + 9. */
+#define BLOCK_SHIFT	9
+
+static uint64_t reg64(struct gmc *g, uint32_t lo)
+{
+	return vgpu_reg_peek(g->dev, lo) |
+	       (uint64_t)vgpu_reg_peek(g->dev, lo + 1) << 32;
+}
+
+/* Entry at physical address @addr; false if there is no memory. */
+static bool read_entry(struct gmc *g, uint64_t addr, bool system, uint64_t *e)
+{
+	size_t len = sizeof(*e);
+	const uint64_t *p;
+
+	if (addr & 7)
+		return false;
+	if (!system) {
+		if (addr > g->vram_size - sizeof(*e))
+			return false;
+		p = (const uint64_t *)(g->vram + addr);
+	} else {
+		p = vgpu_dma_ptr(g->dev, addr, &len, false);
+		if (!p || len < sizeof(*e)) {
+			if (GMC_STAT(g, dma_unmapped) < GMC_LOGGED)
+				vgpu_log(g->dev, VGPU_LOG_GUEST,
+					 "gmc: no page table at DMA address 0x%llx",
+					 (unsigned long long)addr);
+			vgpu_count(g->dev, VGPU_LOG_GUEST,
+				   "gmc: page table outside of mapped memory");
+			return false;
+		}
+	}
+	*e = __atomic_load_n(p, __ATOMIC_ACQUIRE);
+	return true;
+}
+
+static bool aperture(struct gmc *g, const struct gmc_hub_regs *r, uint64_t va,
+		     struct gmc_xlat *x)
+{
+	uint64_t base, top;
+
+	base = (uint64_t)vgpu_reg_peek(g->dev, r->sys_low) << SYS_SHIFT;
+	top = (((uint64_t)vgpu_reg_peek(g->dev, r->sys_high) + 1) << SYS_SHIFT) - 1;
+	if (va < base || va > top)
+		return false;
+
+	x->aperture = true;
+	x->readable = true;
+	x->writable = true;
+	x->shift = GMC_PAGE_SHIFT;
+
+	base = (uint64_t)vgpu_reg_peek(g->dev, r->fb_base) << FB_SHIFT;
+	top = (((uint64_t)vgpu_reg_peek(g->dev, r->fb_top) + 1) << FB_SHIFT) - 1;
+	if (va >= base && va <= top) {
+		x->phys = va - base;
+		/* One 2 MiB unit at a time: bounds how long locks are held. */
+		x->shift = 21;
+		return x->phys < g->vram_size;
+	}
+
+	base = (uint64_t)vgpu_reg_peek(g->dev, r->agp_bot) << FB_SHIFT;
+	top = (((uint64_t)vgpu_reg_peek(g->dev, r->agp_top) + 1) << FB_SHIFT) - 1;
+	if (va >= base && va <= top) {
+		x->phys = va - base +
+			  ((uint64_t)vgpu_reg_peek(g->dev, r->agp_base) << FB_SHIFT);
+		x->system = true;
+		return true;
+	}
+	return false;
+}
+
+/* A leaf entry @e that covers 1 << @shift bytes of virtual addresses. */
+static enum gmc_fault_kind leaf(struct gmc *g, uint64_t e, unsigned int shift,
+				uint64_t fb_offset, uint64_t off,
+				struct gmc_xlat *x)
+{
+	unsigned int frag = PTE_FRAG(e) + GMC_PAGE_SHIFT;
+
+	x->pte = e;
+	x->shift = shift;
+	x->frag = frag > shift ? frag : shift;
+	if (x->frag > 47)
+		x->frag = 47;
+	if (!(e & PTE_VALID)) {
+		x->prt = e & PTE_PRT;
+		x->readable = x->writable = x->prt;
+		return x->prt ? GMC_OK : GMC_FAULT_VALID;
+	}
+	/* Set only with gmc.translate_further, which GFX11 never has. */
+	if (e & PTE_FURTHER) {
+		vgpu_count(g->dev, VGPU_LOG_UNIMP, "gmc: translate-further entry");
+		return GMC_FAULT_PDE;
+	}
+	x->system = e & PTE_SYSTEM;
+	x->readable = e & PTE_READ;
+	x->writable = e & PTE_WRITE;
+	/*
+	 * The entry's address need not be aligned to what the entry covers: the
+	 * driver sets the largest level the VA's alignment allows.
+	 */
+	x->phys = (e & PTE_ADDR) + (off & ((1ull << shift) - 1));
+	if (!x->system) {
+		x->phys -= fb_offset;
+		if (x->phys >= g->vram_size) {
+			vgpu_count(g->dev, VGPU_LOG_GUEST,
+				   "gmc: page table entry beyond VRAM");
+			return GMC_FAULT_VALID;
+		}
+	}
+	return GMC_OK;
+}
+
+enum gmc_fault_kind gmc_walk(struct gmc *g, enum vgpu_hub hub, unsigned int vmid,
+			     uint64_t va, struct gmc_xlat *x)
+{
+	const struct gmc_hub_regs *r = &gmc_hub_regs[hub];
+	uint64_t start, end, off, e, table, fb_offset;
+	unsigned int depth, block, level, shift;
+	uint32_t cntl;
+
+	*x = (struct gmc_xlat){ .frag = GMC_PAGE_SHIFT, .shift = GMC_PAGE_SHIFT };
+	va &= GMC_VA_MASK;
+	if (!vmid) {
+		if (aperture(g, r, va, x))
+			return GMC_OK;
+		*x = (struct gmc_xlat){ .frag = GMC_PAGE_SHIFT,
+					.shift = GMC_PAGE_SHIFT };
+	}
+
+	cntl = vgpu_reg_peek(g->dev, r->ctx_cntl + vmid);
+	if (!(cntl & GCVM_CONTEXT1_CNTL__ENABLE_CONTEXT_MASK))
+		return GMC_FAULT_RANGE;
+	start = reg64(g, r->pt_start + 2 * vmid) << GMC_PAGE_SHIFT;
+	end = ((reg64(g, r->pt_end + 2 * vmid) + 1) << GMC_PAGE_SHIFT) - 1;
+	if (va < start || va > end)
+		return GMC_FAULT_RANGE;
+
+	off = va - start;
+	e = reg64(g, r->pt_base + 2 * vmid);
+	fb_offset = (uint64_t)vgpu_reg_peek(g->dev, r->fb_offset) << FB_SHIFT;
+	depth = VFIELD_GET(cntl, GCVM_CONTEXT1_CNTL, PAGE_TABLE_DEPTH);
+	block = VFIELD_GET(cntl, GCVM_CONTEXT1_CNTL, PAGE_TABLE_BLOCK_SIZE) +
+		BLOCK_SHIFT;
+
+	/* Level 0 is the page table, level @depth the root. */
+	for (level = depth; ; level--) {
+		bool system = e & PTE_SYSTEM;
+		uint64_t index;
+
+		if (!(e & PTE_VALID))
+			return GMC_FAULT_PDE;
+		shift = GMC_PAGE_SHIFT +
+			(level ? block + (level - 1) * BLOCK_SHIFT : 0);
+		index = off >> shift;
+		/* The root alone is as large as the context needs. */
+		if (level < depth)
+			index &= (1ull << (level ? BLOCK_SHIFT : block)) - 1;
+		table = e & PDE_ADDR;
+		if (!system)
+			table -= fb_offset;
+		if (!read_entry(g, table + index * 8, system, &e))
+			return GMC_FAULT_PDE;
+		x->pte = e;
+		if (!level || (e & PDE_IS_PTE))
+			break;
+		if (!(e & PTE_VALID) && (e & PTE_PRT))
+			break;
+	}
+	return leaf(g, e, shift, fb_offset, off, x);
+}
+
+enum gmc_fault_kind gmc_check(const struct gmc_xlat *x, bool write)
+{
+	if (write)
+		return x->writable ? GMC_OK : GMC_FAULT_WRITE;
+	return x->readable ? GMC_OK : GMC_FAULT_READ;
+}

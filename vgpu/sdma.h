@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside of the SDMA engines: shared by sdma.c (registers, queues) and
+ * sdma_pkt.c (packets). No other file includes this.
+ */
+#ifndef VGPU_SDMA_H
+#define VGPU_SDMA_H
+
+#include "device.h"
+#include "queue.h"
+
+#define SDMA_ENGINES	2
+/* The longest fixed part of a packet (COPY_LINEAR_SUBWIN_LARGE is shorter). */
+#define SDMA_MAX_DW	20
+
+/* One ring: the kernel's of an engine, or a process's own. */
+struct sdma_queue {
+	struct vgpu *dev;
+	unsigned int engine;		/* instance */
+	unsigned int id;		/* queue of the engine, for interrupts */
+	struct vgpu_client client;
+	uint32_t pasid;
+	bool user;
+	uint32_t doorbell;		/* dwords; UINT32_MAX: none */
+	uint64_t mqd;			/* VMID 0 address; user queues */
+	uint64_t fence;			/* of PROTECTED_FENCE, VMID 0 address */
+	struct vgpu_queue *q;
+	struct sdma_queue *next;
+};
+
+/* A vgpu_queue_exec; @priv is a struct sdma_queue. */
+int sdma_exec(struct vgpu_queue *q, void *priv, uint64_t rptr, uint64_t wptr);
+
+#endif

@@ -1,0 +1,666 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * SDMA packets. Layouts: sdma_v6_0_0_pkt_open.h; what the driver expects of
+ * them: sdma_v6_0.c. A packet we cannot execute stops its queue, as an engine
+ * that met an illegal instruction would.
+ */
+#include "sdma.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hwregs.h"
+#include "tc_atomic.h"
+#include "gc/gc_11_0_0_offset.h"
+#include "gc/gc_11_0_0_sh_mask.h"
+#include "ivsrcid/gfx/irqsrcs_gfx_11_0_0.h"
+#include "mmhub/mmhub_3_0_0_offset.h"
+#include "sdma_v6_0_0_pkt_open.h"
+#include "soc15_ih_clientid.h"
+
+/* Field @f ("COPY_LINEAR_COUNT_count") of the packet at @p. */
+#define F(p, f)								\
+	(((p)[SDMA_PKT_##f##_offset] >> SDMA_PKT_##f##_shift) &		\
+	 SDMA_PKT_##f##_mask)
+/* An address whose low half is field @f. */
+#define ADDR(p, f)							\
+	((p)[SDMA_PKT_##f##_offset] |					\
+	 (uint64_t)(p)[SDMA_PKT_##f##_offset + 1] << 32)
+
+/* The sub-operation of FENCE that signals a user queue's fence; it has no
+ * name in AMD's header. Its dword, 0x305, comes from Mesa and libdrm. */
+#define SUBOP_FENCE_PROTECTED	3
+/* VM_INVALIDATION: no engine of this hub. */
+#define ENG_NONE		0x1f
+#define ENGINES_PER_HUB		18
+/* Memory is moved in slices, between which the queue can be stopped. */
+#define SLICE			(16ull << 20)
+#define NS_PER_TICK		10
+/* PTEs and fill data prepared at once. */
+#define BATCH			512
+
+/* What a packet is executed with. */
+struct sdma_run {
+	struct sdma_queue *sq;
+	struct vgpu_queue *q;
+	struct vgpu *dev;
+	struct vgpu_client client;	/* address space of this stream */
+	const uint32_t *ib;		/* NULL: the ring itself */
+	uint64_t pos;			/* of the packet: ring dwords or IB index */
+	uint64_t left;			/* dwords of the stream from there on */
+};
+
+/*
+ * Executes the packet whose first dwords are @p. Returns its length, 0 if
+ * there is more of it than the stream has, or a negative errno.
+ */
+typedef int (*sdma_fn)(struct sdma_run *run, const uint32_t *p);
+
+struct sdma_op {
+	uint8_t op, sub;
+	const char *name;
+	uint8_t dw;		/* fixed part, at least the header */
+	sdma_fn fn;		/* NULL: accepted without effect */
+	bool privileged;	/* refused to processes */
+};
+
+static uint32_t stream_dword(struct sdma_run *run, uint64_t index)
+{
+	return run->ib ? run->ib[run->pos + index] :
+			 vgpu_queue_dword(run->q, run->pos + index);
+}
+
+/* ---- copies and fills ---- */
+
+static int copy(struct sdma_run *run, uint64_t dst, uint64_t src, uint64_t len)
+{
+	/* An overlapping copy must see one memmove, not one per slice. */
+	bool back = dst > src && dst - src < len;
+
+	if (vgpu_broken(run->dev, VGPU_BREAK_COPY))
+		return 0;
+	vgpu_stat(run->dev, "sdma: bytes copied", len);
+	while (len) {
+		uint64_t n = len < SLICE ? len : SLICE;
+
+		if (vgpu_queue_stopping(run->q))
+			return -ECANCELED;
+		len -= n;
+		vgpu_mem_copy(run->dev, &run->client, dst + (back ? len : 0),
+			      src + (back ? len : 0), n);
+		if (!back) {
+			dst += n;
+			src += n;
+		}
+	}
+	return 0;
+}
+
+static int do_copy_linear(struct sdma_run *run, const uint32_t *p)
+{
+	uint64_t len = F(p, COPY_LINEAR_COUNT_count) + 1ull;
+	uint64_t src = ADDR(p, COPY_LINEAR_SRC_ADDR_LO_src_addr_31_0);
+	bool broadcast = F(p, COPY_LINEAR_HEADER_broadcast);
+	int r;
+
+	if (broadcast && run->left < 9)
+		return 0;
+	r = copy(run, ADDR(p, COPY_LINEAR_DST_ADDR_LO_dst_addr_31_0), src, len);
+	if (!r && broadcast)
+		r = copy(run, ADDR(p, COPY_BROADCAST_LINEAR_DST2_ADDR_LO_dst2_addr_31_0),
+			 src, len);
+	return r ? r : broadcast ? 9 : 7;
+}
+
+/* A box of a linear image; pitches and extents are stored minus one. */
+static int do_copy_subwin(struct sdma_run *run, const uint32_t *p)
+{
+	unsigned int es = F(p, COPY_LINEAR_SUBWIN_HEADER_elementsize);
+	uint64_t src = ADDR(p, COPY_LINEAR_SUBWIN_SRC_ADDR_LO_src_addr_31_0);
+	uint64_t dst = ADDR(p, COPY_LINEAR_SUBWIN_DST_ADDR_LO_dst_addr_31_0);
+	uint64_t sp = F(p, COPY_LINEAR_SUBWIN_DW_4_src_pitch) + 1ull;
+	uint64_t ss = F(p, COPY_LINEAR_SUBWIN_DW_5_src_slice_pitch) + 1ull;
+	uint64_t dp = F(p, COPY_LINEAR_SUBWIN_DW_9_dst_pitch) + 1ull;
+	uint64_t ds = F(p, COPY_LINEAR_SUBWIN_DW_10_dst_slice_pitch) + 1ull;
+	uint64_t w = F(p, COPY_LINEAR_SUBWIN_DW_11_rect_x) + 1ull;
+	uint32_t h = F(p, COPY_LINEAR_SUBWIN_DW_11_rect_y) + 1;
+	uint32_t d = F(p, COPY_LINEAR_SUBWIN_DW_12_rect_z) + 1;
+	uint32_t y, z;
+	int r;
+
+	src += (F(p, COPY_LINEAR_SUBWIN_DW_4_src_z) * ss +
+		F(p, COPY_LINEAR_SUBWIN_DW_3_src_y) * sp +
+		F(p, COPY_LINEAR_SUBWIN_DW_3_src_x)) << es;
+	dst += (F(p, COPY_LINEAR_SUBWIN_DW_9_dst_z) * ds +
+		F(p, COPY_LINEAR_SUBWIN_DW_8_dst_y) * dp +
+		F(p, COPY_LINEAR_SUBWIN_DW_8_dst_x)) << es;
+	for (z = 0; z < d; z++) {
+		for (y = 0; y < h; y++) {
+			r = copy(run, dst + ((z * ds + y * dp) << es),
+				 src + ((z * ss + y * sp) << es), w << es);
+			if (r)
+				return r;
+		}
+	}
+	return 13;
+}
+
+/* Repeat the @size (1, 2, 4) byte @data over @len bytes at @dst, of any alignment. */
+static int fill(struct sdma_run *run, uint64_t dst, uint32_t data,
+		unsigned int size, uint64_t len)
+{
+	uint32_t pattern = size == 1 ? (data & 0xff) * 0x01010101u :
+			   size == 2 ? (data & 0xffff) * 0x00010001u : data;
+	uint8_t bytes[8];
+	uint64_t n;
+
+	if (vgpu_broken(run->dev, VGPU_BREAK_FILL))
+		return 0;
+	vgpu_stat(run->dev, "sdma: bytes filled", len);
+	memcpy(bytes, &pattern, 4);
+	memcpy(bytes + 4, &pattern, 4);
+	if (dst & 3) {
+		n = 4 - (dst & 3);
+		n = n < len ? n : len;
+		vgpu_mem_write(run->dev, &run->client, dst, bytes, n);
+		dst += n;
+		len -= n;
+		/* The pattern continues where the head ended. */
+		memmove(bytes, bytes + n, 4);
+		memcpy(&pattern, bytes, 4);
+	}
+	while (len >= 4) {
+		n = len < SLICE ? len & ~3ull : SLICE;
+		if (vgpu_queue_stopping(run->q))
+			return -ECANCELED;
+		vgpu_mem_fill(run->dev, &run->client, dst, pattern, n);
+		dst += n;
+		len -= n;
+	}
+	if (len)
+		vgpu_mem_write(run->dev, &run->client, dst, bytes, len);
+	return 0;
+}
+
+static int do_const_fill(struct sdma_run *run, const uint32_t *p)
+{
+	unsigned int log2 = F(p, CONSTANT_FILL_HEADER_fillsize);
+	int r;
+
+	r = fill(run, ADDR(p, CONSTANT_FILL_DST_ADDR_LO_dst_addr_31_0),
+		 F(p, CONSTANT_FILL_DATA_src_data_31_0), log2 > 2 ? 4 : 1u << log2,
+		 F(p, CONSTANT_FILL_COUNT_count) + 1ull);
+	return r ? r : 5;
+}
+
+static int do_write(struct sdma_run *run, const uint32_t *p)
+{
+	uint64_t dst = ADDR(p, WRITE_UNTILED_DST_ADDR_LO_dst_addr_31_0);
+	uint32_t count = F(p, WRITE_UNTILED_DW_3_count) + 1, i = 0, n, j;
+	uint32_t buf[BATCH];
+
+	if (run->left < 4ull + count)
+		return 0;
+	for (i = 0; i < count; i += n) {
+		n = count - i < BATCH ? count - i : BATCH;
+		for (j = 0; j < n; j++)
+			buf[j] = stream_dword(run, 4 + i + j);
+		/* What others poll for must not appear in pieces. */
+		if (count == 1)
+			vgpu_mem_write32(run->dev, &run->client, dst, buf[0]);
+		else
+			vgpu_mem_write(run->dev, &run->client, dst + i * 4ull,
+				       buf, n * 4);
+	}
+	return 4 + count;
+}
+
+/* ---- page tables ---- */
+
+/* count + 1 entries {mask | init + i * incr}; amdgpu's set_pte_pde. */
+static int do_pte_gen(struct sdma_run *run, const uint32_t *p)
+{
+	uint64_t dst = ADDR(p, WRITE_INCR_DST_ADDR_LO_dst_addr_31_0);
+	uint64_t mask = ADDR(p, WRITE_INCR_MASK_DW0_mask_dw0);
+	uint64_t value = ADDR(p, WRITE_INCR_INIT_DW0_init_dw0);
+	uint64_t incr = ADDR(p, WRITE_INCR_INCR_DW0_incr_dw0);
+	uint64_t count = F(p, WRITE_INCR_COUNT_count) + 1ull, n, i;
+	uint64_t buf[BATCH];
+
+	for (; count; count -= n) {
+		n = count < BATCH ? count : BATCH;
+		for (i = 0; i < n; i++, value += incr)
+			buf[i] = mask | value;
+		vgpu_mem_write(run->dev, &run->client, dst, buf, n * 8);
+		dst += n * 8;
+	}
+	return 10;
+}
+
+/* ---- synchronisation ---- */
+
+static uint8_t ring_id(const struct sdma_queue *sq)
+{
+	/* sdma_v6_0_process_trap_irq() */
+	return sq->engine << 4 | (sq->id & 0xf);
+}
+
+static int do_fence(struct sdma_run *run, const uint32_t *p)
+{
+	vgpu_mem_write32(run->dev, &run->client,
+			 ADDR(p, FENCE_ADDR_LO_addr_31_0) & ~3ull,
+			 F(p, FENCE_DATA_data));
+	return 4;
+}
+
+static int do_protected_fence(struct sdma_run *run, const uint32_t *p)
+{
+	const struct sdma_queue *sq = run->sq;
+	struct vgpu_client kernel = run->client;
+	struct vgpu_iv iv = {
+		.client_id = SOC21_IH_CLIENTID_GFX,
+		.src_id = GFX_11_0_0__SRCID__SDMA_FENCE,
+		.ring_id = ring_id(sq),
+		.vmid = sq->client.vmid,
+		.pasid = sq->pasid,
+		/* sdma_v6_0_process_fence_irq() */
+		.data[0] = VFIELD(SDMA0_QUEUE0_DOORBELL_OFFSET, OFFSET,
+				  sq->doorbell),
+	};
+
+	(void)p;
+	if (run->ib || !sq->user || !sq->fence) {
+		vgpu_count(run->dev, VGPU_LOG_GUEST,
+			   "sdma: protected fence outside of a user queue's ring");
+		return -EINVAL;
+	}
+	kernel.vmid = 0;
+	/* The fence's value is the read pointer behind it, in bytes. */
+	vgpu_mem_write64(run->dev, &kernel, sq->fence, (run->pos + 1) << 2);
+	vgpu_irq(run->dev, &iv);
+	return 1;
+}
+
+static int do_trap(struct sdma_run *run, const uint32_t *p)
+{
+	const struct sdma_queue *sq = run->sq;
+	uint32_t cntl = vgpu_reg_peek(run->dev, sq->engine ?
+				      VREG(GC, regSDMA1_CNTL) :
+				      VREG(GC, regSDMA0_CNTL));
+	struct vgpu_iv iv = {
+		.client_id = SOC21_IH_CLIENTID_GFX,
+		.src_id = GFX_11_0_0__SRCID__SDMA_TRAP,
+		.ring_id = ring_id(sq),
+		.vmid = run->client.vmid,
+		.pasid = sq->pasid,
+		.data[0] = F(p, TRAP_INT_CONTEXT_int_context),
+	};
+
+	if (VFIELD_GET(cntl, SDMA0_CNTL, TRAP_ENABLE))
+		vgpu_irq(run->dev, &iv);
+	else
+		vgpu_count(run->dev, VGPU_LOG_INFO, "sdma: trap while traps are off");
+	return 2;
+}
+
+struct poll {
+	struct sdma_run *run;
+	bool mem;
+	uint64_t addr;		/* or register */
+	uint32_t ref, mask;
+	unsigned int func;
+};
+
+static bool poll_ready(void *arg)
+{
+	struct poll *w = arg;
+	uint32_t v, ref = w->ref & w->mask;
+
+	if (w->mem) {
+		/* A page that vanished ends the wait: it will not come back. */
+		if (vgpu_mem_read32(w->run->dev, &w->run->client, w->addr, &v))
+			return true;
+	} else {
+		v = vgpu_reg_read(w->run->dev, w->addr);
+	}
+	v &= w->mask;
+	switch (w->func) {
+	case 1:
+		return v < ref;
+	case 2:
+		return v <= ref;
+	case 3:
+		return v == ref;
+	case 4:
+		return v != ref;
+	case 5:
+		return v >= ref;
+	case 6:
+		return v > ref;
+	}
+	return true;
+}
+
+static int do_poll_regmem(struct sdma_run *run, const uint32_t *p)
+{
+	struct poll w = {
+		.run = run,
+		.mem = F(p, POLL_REGMEM_HEADER_mem_poll),
+		.ref = F(p, POLL_REGMEM_VALUE_value),
+		.mask = F(p, POLL_REGMEM_MASK_mask),
+		.func = F(p, POLL_REGMEM_HEADER_func),
+	};
+	bool flush = F(p, POLL_REGMEM_HEADER_hdp_flush);
+	int r;
+
+	if (w.mem) {
+		w.addr = ADDR(p, POLL_REGMEM_ADDR_LO_addr_31_0) & ~3ull;
+	} else {
+		if (run->client.vmid && !flush) {
+			vgpu_count(run->dev, VGPU_LOG_GUEST,
+				   "sdma: process polls a register");
+			return -EPERM;
+		}
+		/* Register byte offsets: of the poll, and of the flush request. */
+		w.addr = F(p, POLL_REGMEM_ADDR_LO_addr_31_0) >> 2;
+		if (flush)
+			vgpu_reg_write(run->dev,
+				       F(p, POLL_REGMEM_ADDR_HI_addr_63_32) >> 2,
+				       w.ref);
+	}
+	r = vgpu_queue_wait(run->q, poll_ready, &w);
+	return r ? r : 6;
+}
+
+static int do_poll_reg_write_mem(struct sdma_run *run, const uint32_t *p)
+{
+	uint32_t v = vgpu_reg_read(run->dev,
+				   F(p, POLL_REG_WRITE_MEM_SRC_ADDR_addr_31_2));
+
+	vgpu_mem_write32(run->dev, &run->client,
+			 ADDR(p, POLL_REG_WRITE_MEM_DST_ADDR_LO_addr_31_0) & ~3ull,
+			 v);
+	return 4;
+}
+
+static int invalidate(struct sdma_run *run, unsigned int eng, uint32_t reg_req,
+		      uint32_t reg_ack, uint32_t req, uint32_t ack)
+{
+	struct poll w = { .run = run, .addr = reg_ack + eng, .ref = ack,
+			  .mask = ack, .func = 3 };
+
+	if (eng == ENG_NONE)
+		return 0;
+	if (eng >= ENGINES_PER_HUB) {
+		vgpu_count(run->dev, VGPU_LOG_GUEST, "sdma: no invalidate engine %u",
+			   eng);
+		return -EINVAL;
+	}
+	vgpu_reg_write(run->dev, reg_req + eng, req);
+	return vgpu_queue_wait(run->q, poll_ready, &w);
+}
+
+static int do_vm_invalidation(struct sdma_run *run, const uint32_t *p)
+{
+	uint32_t req = F(p, VM_INVALIDATION_INVALIDATEREQ_invalidatereq);
+	uint32_t ack = F(p, VM_INVALIDATION_ADDRESSRANGEHI_invalidateack);
+	int r;
+
+	r = invalidate(run, F(p, VM_INVALIDATION_HEADER_gfx_eng_id),
+		       VREG(GC, regGCVM_INVALIDATE_ENG0_REQ),
+		       VREG(GC, regGCVM_INVALIDATE_ENG0_ACK), req, ack);
+	if (!r)
+		r = invalidate(run, F(p, VM_INVALIDATION_HEADER_mm_eng_id),
+			       VREG(MMHUB, regMMVM_INVALIDATE_ENG0_REQ),
+			       VREG(MMHUB, regMMVM_INVALIDATE_ENG0_ACK), req, ack);
+	return r ? r : 4;
+}
+
+static int do_gpuvm_inv(struct sdma_run *run, const uint32_t *p)
+{
+	if (F(p, GPUVM_INV_PAYLOAD1_l2_ptes) && F(p, GPUVM_INV_PAYLOAD1_l1_ptes))
+		vgpu_tlb_flush(run->dev, VGPU_HUB_GC,
+			       F(p, GPUVM_INV_PAYLOAD1_per_vmid_inv_req));
+	return 4;
+}
+
+static int do_cond_exe(struct sdma_run *run, const uint32_t *p)
+{
+	uint32_t skip = F(p, COND_EXE_EXEC_COUNT_exec_count), v = 0;
+
+	vgpu_mem_read32(run->dev, &run->client,
+			ADDR(p, COND_EXE_ADDR_LO_addr_31_0) & ~3ull, &v);
+	if (v == F(p, COND_EXE_REFERENCE_reference))
+		return 5;
+	/* Not complete below the write pointer: nothing was done, try again. */
+	return run->left < 5ull + skip ? 0 : 5 + skip;
+}
+
+struct atomic_try {
+	struct sdma_run *run;
+	struct tc_atomic op;
+	uint64_t addr;
+};
+
+/* Compare-and-swap in loop mode repeats until the comparison holds. */
+static bool atomic_done(void *arg)
+{
+	struct atomic_try *t = arg;
+	unsigned int size = tc_atomic_size(t->op.op);
+	uint64_t old, mask = size == 8 ? UINT64_MAX : UINT32_MAX;
+
+	if (vgpu_mem_atomic(t->run->dev, &t->run->client, t->addr, size,
+			    tc_atomic_apply, &t->op, &old))
+		return true;
+	return old == (t->op.cmp & mask);
+}
+
+static int do_atomic(struct sdma_run *run, const uint32_t *p)
+{
+	struct atomic_try t = {
+		.run = run,
+		.op = {
+			.op = F(p, ATOMIC_HEADER_atomic_op),
+			.src = ADDR(p, ATOMIC_SRC_DATA_LO_src_data_31_0),
+			.cmp = ADDR(p, ATOMIC_CMP_DATA_LO_cmp_data_31_0),
+		},
+		.addr = ADDR(p, ATOMIC_ADDR_LO_addr_31_0),
+	};
+	int r = 0;
+
+	if (!tc_atomic_known(t.op.op)) {
+		vgpu_count(run->dev, VGPU_LOG_UNIMP, "sdma: atomic operation 0x%x",
+			   t.op.op);
+		return -EINVAL;
+	}
+	if (F(p, ATOMIC_HEADER_loop) && tc_atomic_is_cmpswap(t.op.op))
+		r = vgpu_queue_wait(run->q, atomic_done, &t);
+	else
+		vgpu_mem_atomic(run->dev, &run->client, t.addr,
+				tc_atomic_size(t.op.op), tc_atomic_apply, &t.op,
+				NULL);
+	return r ? r : 8;
+}
+
+/* ---- the rest ---- */
+
+static int do_nop(struct sdma_run *run, const uint32_t *p)
+{
+	uint32_t n = 1 + F(p, NOP_HEADER_count);
+
+	return run->left < n ? 0 : (int)n;
+}
+
+static int do_timestamp_get(struct sdma_run *run, const uint32_t *p)
+{
+	vgpu_mem_write64(run->dev, &run->client,
+			 ADDR(p, TIMESTAMP_GET_WRITE_ADDR_LO_write_addr_31_3) & ~7ull,
+			 vgpu_now(run->dev) / NS_PER_TICK);
+	return 3;
+}
+
+static int do_srbm_write(struct sdma_run *run, const uint32_t *p)
+{
+	uint32_t reg = F(p, SRBM_WRITE_ADDR_addr), mask = 0, v;
+	unsigned int i, bytes = F(p, SRBM_WRITE_HEADER_byte_en);
+
+	for (i = 0; i < 4; i++)
+		if (bytes & 1u << i)
+			mask |= 0xffu << (8 * i);
+	v = F(p, SRBM_WRITE_DATA_data) & mask;
+	if (mask != UINT32_MAX)
+		v |= vgpu_reg_read(run->dev, reg) & ~mask;
+	vgpu_reg_write(run->dev, reg, v);
+	return 3;
+}
+
+static int do_indirect(struct sdma_run *run, const uint32_t *p);
+
+static const struct sdma_op ops[] = {
+	{ SDMA_OP_NOP, 0, "NOP", 1, do_nop },
+	{ SDMA_OP_COPY, SDMA_SUBOP_COPY_LINEAR, "COPY_LINEAR", 7, do_copy_linear },
+	{ SDMA_OP_COPY, SDMA_SUBOP_COPY_LINEAR_SUB_WIND, "COPY_LINEAR_SUB_WIND",
+	  13, do_copy_subwin },
+	{ SDMA_OP_WRITE, SDMA_SUBOP_WRITE_LINEAR, "WRITE_LINEAR", 4, do_write },
+	{ SDMA_OP_INDIRECT, 0, "INDIRECT", 6, do_indirect },
+	{ SDMA_OP_FENCE, 0, "FENCE", 4, do_fence },
+	{ SDMA_OP_FENCE, SUBOP_FENCE_PROTECTED, "PROTECTED_FENCE", 1,
+	  do_protected_fence },
+	{ SDMA_OP_TRAP, 0, "TRAP", 2, do_trap },
+	{ SDMA_OP_DUMMY_TRAP, 0, "DUMMY_TRAP", 2, NULL },
+	{ SDMA_OP_POLL_REGMEM, 0, "POLL_REGMEM", 6, do_poll_regmem },
+	{ SDMA_OP_POLL_REGMEM, SDMA_SUBOP_POLL_REG_WRITE_MEM,
+	  "POLL_REG_WRITE_MEM", 4, do_poll_reg_write_mem, true },
+	{ SDMA_OP_POLL_REGMEM, SDMA_SUBOP_VM_INVALIDATION, "VM_INVALIDATION", 4,
+	  do_vm_invalidation, true },
+	{ SDMA_OP_COND_EXE, 0, "COND_EXE", 5, do_cond_exe },
+	{ SDMA_OP_ATOMIC, 0, "ATOMIC", 8, do_atomic },
+	{ SDMA_OP_CONST_FILL, 0, "CONST_FILL", 5, do_const_fill },
+	{ SDMA_OP_PTEPDE, SDMA_SUBOP_PTEPDE_GEN, "PTEPDE_GEN", 10, do_pte_gen },
+	/* Time comes from the host: setting it has no effect. */
+	{ SDMA_OP_TIMESTAMP, SDMA_SUBOP_TIMESTAMP_SET, "TIMESTAMP_SET", 3, NULL },
+	{ SDMA_OP_TIMESTAMP, SDMA_SUBOP_TIMESTAMP_GET, "TIMESTAMP_GET", 3,
+	  do_timestamp_get },
+	{ SDMA_OP_TIMESTAMP, SDMA_SUBOP_TIMESTAMP_GET_GLOBAL,
+	  "TIMESTAMP_GET_GLOBAL", 3, do_timestamp_get },
+	{ SDMA_OP_SRBM_WRITE, 0, "SRBM_WRITE", 3, do_srbm_write, true },
+	{ SDMA_OP_GPUVM_INV, 0, "GPUVM_INV", 4, do_gpuvm_inv, true },
+	/* There are no caches to flush. */
+	{ SDMA_OP_GCR_REQ, 0, "GCR_REQ", 5, NULL },
+};
+
+static const struct sdma_op *find_op(uint32_t header)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		if (ops[i].op == (header & 0xff) &&
+		    ops[i].sub == ((header >> 8) & 0xff))
+			return &ops[i];
+	return NULL;
+}
+
+/* Execute the packet at run->pos; returns as a sdma_fn does. */
+static int exec_one(struct sdma_run *run)
+{
+	uint32_t p[SDMA_MAX_DW] = { 0 };
+	const struct sdma_op *op;
+	unsigned int i;
+	int r;
+
+	p[0] = stream_dword(run, 0);
+	op = find_op(p[0]);
+	if (!op) {
+		vgpu_count(run->dev, VGPU_LOG_UNIMP,
+			   "sdma: packet op %u sub-op %u", p[0] & 0xff,
+			   (p[0] >> 8) & 0xff);
+		return -EINVAL;
+	}
+	if (run->left < op->dw)
+		return 0;
+	if (op->privileged && run->client.vmid) {
+		vgpu_count(run->dev, VGPU_LOG_GUEST, "sdma: process uses %s",
+			   op->name);
+		return -EPERM;
+	}
+	/* COPY_LINEAR may have two more, which matter only if they are there. */
+	for (i = 1; i < op->dw + 2u && i < run->left && i < SDMA_MAX_DW; i++)
+		p[i] = stream_dword(run, i);
+	if (op->fn)
+		r = op->fn(run, p);
+	else
+		r = op->dw;
+	vgpu_log(run->dev, VGPU_LOG_TRACE, "sdma%u.%u: %s%s vmid %u -> %d",
+		 run->sq->engine, run->sq->id, run->ib ? "ib " : "", op->name,
+		 run->client.vmid, r);
+	return r;
+}
+
+static int exec_ib(struct sdma_run *ring, const uint32_t *ib, uint32_t dw,
+		   unsigned int vmid)
+{
+	struct sdma_run run = *ring;
+	int r;
+
+	run.ib = ib;
+	run.client.vmid = vmid;
+	for (run.pos = 0; run.pos < dw; run.pos += r) {
+		if (vgpu_queue_stopping(run.q))
+			return -ECANCELED;
+		run.left = dw - run.pos;
+		r = exec_one(&run);
+		if (!r) {
+			vgpu_count(run.dev, VGPU_LOG_GUEST,
+				   "sdma: packet reaches beyond its indirect buffer");
+			return -EINVAL;
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int do_indirect(struct sdma_run *run, const uint32_t *p)
+{
+	uint64_t base = ADDR(p, INDIRECT_BASE_LO_ib_base_31_0) & ~0x1full;
+	uint32_t dw = F(p, INDIRECT_IB_SIZE_ib_size);
+	struct vgpu_client c = run->client;
+	uint32_t *ib;
+	int r;
+
+	if (run->ib) {
+		vgpu_count(run->dev, VGPU_LOG_GUEST, "sdma: nested indirect buffer");
+		return -EINVAL;
+	}
+	/* Only the kernel's ring may choose the address space. */
+	if (!c.vmid)
+		c.vmid = F(p, INDIRECT_HEADER_vmid);
+	if (!dw)
+		return 6;
+	ib = malloc(dw * sizeof(*ib));
+	if (!ib) {
+		vgpu_count(run->dev, VGPU_LOG_ERROR, "sdma: no memory for a buffer");
+		return -ENOMEM;
+	}
+	/* Pages that fault read as zeros, which are NOPs. */
+	vgpu_mem_read(run->dev, &c, base, ib, dw * sizeof(*ib));
+	r = exec_ib(run, ib, dw, c.vmid);
+	free(ib);
+	return r ? r : 6;
+}
+
+int sdma_exec(struct vgpu_queue *q, void *priv, uint64_t rptr, uint64_t wptr)
+{
+	struct sdma_queue *sq = priv;
+	struct sdma_run run = {
+		.sq = sq,
+		.q = q,
+		.dev = sq->dev,
+		.client = sq->client,
+		.pos = rptr,
+		.left = wptr - rptr,
+	};
+
+	return exec_one(&run);
+}

@@ -1,0 +1,26 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# igt.sh FOLDER: runs in the VM: the tests of /share/list, which lie in FOLDER, by igt_runner.
+# Leaves results.json and the kernel's log in /share/results.
+
+set -u
+tests=$1
+
+mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
+awk '/^MemTotal:/ { print $2 }' /proc/meminfo >/share/memory
+
+# what some subtests need; huge pages only where somebody asks for them
+echo 32 >/proc/sys/vm/nr_hugepages
+echo madvise >/sys/kernel/mm/transparent_hugepage/enabled
+
+# results are written to memory and copied: many small synchronous writes over 9p are slow
+results=/tmp/igt-results
+igt_runner --overwrite --multiple-mode --inactivity-timeout 300 --per-test-timeout 300 \
+	--disk-usage-limit 64M --abort-on-monitored-error=taint --test-list /share/list \
+	"$tests" "$results" >/share/runner.log 2>&1
+status=$?
+dmesg >/share/dmesg
+mkdir -p /share/results
+cp "$results/results.json" /share/results/ || exit 1
+# 1 is "some test failed", which the results tell better
+[ $status -le 1 ]

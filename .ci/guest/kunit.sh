@@ -1,0 +1,30 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Runs in the VM: loads the KUnit modules of amdgpu's userptr and leaves their results, one
+# file a suite, in /share.
+
+set -u
+modules=$(find "/lib/modules/$(uname -r)" -name 'amdgpu_userptr*_test.ko*' -o -name 'amdgpu_userptr*_kunit.ko*' |
+	sed 's,.*/,,; s,\.ko.*,,' | sort)
+[ -n "$modules" ] || {
+	echo "no KUnit modules in /lib/modules/$(uname -r)" >&2
+	exit 1
+}
+mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
+modprobe kunit || exit 1
+for m in $modules; do
+	modprobe "$m" || exit 1
+done
+for r in /sys/kernel/debug/kunit/*/results; do
+	[ -e "$r" ] || {
+		echo "the modules ran no suite" >&2
+		exit 1
+	}
+	suite=${r%/results}
+	cat "$r" >"/share/${suite##*/}.ktap"
+done
+# kept as logs; a warning by the kernel is a failure of its own
+dmesg >/share/dmesg
+if dmesg | grep -q -E 'WARNING:|BUG:|Oops'; then
+	printf 'TAP version 1\n1..1\nnot ok 1 no-kernel-warnings\n' >/share/dmesg.ktap
+fi

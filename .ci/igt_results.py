@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""Selects IGT subtests and judges igt_runner's results.json by a file of expectations.
+
+usage: igt_results.py [--expect FILE] --select <LIST >LIST
+       igt_results.py [--expect FILE] [--memory FILE] --list LIST RESULTS.JSON
+
+A line of the file is "BINARY@SUBTEST EXPECTED [OPTION...] [# REASON]"; SUBTEST may have
+wildcards, the first line that fits counts, a subtest without a line is to pass.
+EXPECTED is one of
+	pass
+	skip	the test finds out itself that it cannot run here
+	omit	not started at all
+and an OPTION
+	memory=N	with less than N GiB of memory in the guest, the test may skip
+	vm-faults	the GPU's page faults in the kernel's log are what the test is about
+Everything else is a failure: a skip that is not expected, a warning in the kernel's log
+during the test, a subtest of LIST without a result.
+"""
+import argparse
+import fnmatch
+import json
+import re
+import sys
+
+# what gmc_v11_0_process_interrupt() prints for one fault, and what it makes of the job
+VM_FAULT = re.compile(r"amdgpu.*(page fault|in page starting at address|in process .* pid|"
+                      r"Process .* thread|PROTECTION_FAULT_STATUS|Faulty UTCL2|MORE_FAULTS|"
+                      r"WALKER_ERROR|PERMISSION_FAULTS|MAPPING_ERROR|\bRW:|\bfor process\b)")
+
+
+class Rule:
+    def __init__(self, line, where):
+        text, _, self.reason = (part.strip() for part in line.partition("#"))
+        self.glob, self.expected, *options = text.split()
+        if self.expected not in ("pass", "skip", "omit"):
+            sys.exit(f"{where}: '{self.expected}' is none of pass, skip, omit")
+        if self.expected != "pass" and not self.reason:
+            sys.exit(f"{where}: {self.expected} needs a reason")
+        self.memory = 0
+        self.vm_faults = False
+        self.used = False
+        for option in options:
+            if option.startswith("memory="):
+                self.memory = int(option[7:])
+            elif option == "vm-faults":
+                self.vm_faults = True
+            else:
+                sys.exit(f"{where}: unknown option {option}")
+
+
+def read_rules(name):
+    rules = []
+    if name:
+        for i, line in enumerate(open(name), 1):
+            if line.strip() and not line.startswith("#"):
+                rules.append(Rule(line, f"{name}:{i}"))
+    rules.append(Rule("* pass", "default"))
+    return rules
+
+
+def short(name):
+    """binary@subtest of igt@[directory/]binary@subtest"""
+    return "@".join(re.split("[@/]", name)[-2:])
+
+
+def rule_for(rules, name):
+    return next(r for r in rules if fnmatch.fnmatchcase(short(name), r.glob))
+
+
+def select(rules):
+    """the list is grouped by binary, as igt_runner's multiple mode wants it"""
+    for name in sys.stdin.read().split():
+        if rule_for(rules, name).expected != "omit":
+            print(name)
+
+
+def skip_reason(result):
+    out = result.get("out", "").splitlines()
+    for i, line in enumerate(out):
+        if line.startswith("Test requirement:"):
+            said = out[i + 1:i + 2]
+            if said and not said[0].startswith(("Subtest", "Last errno", "Test req")):
+                return said[0].strip()
+            return line.removeprefix("Test requirement:").strip()
+    return "skipped together with others: see the first of them"
+
+
+def warnings(result):
+    """lines of the kernel's log that are warnings or worse"""
+    return [line for line in result.get("dmesg", "").splitlines()
+            if re.match(r"<[0-4]>", line)]
+
+
+def judge(rule, result, memory):
+    """Returns the verdict, its reason, and lines that explain it."""
+    outcome = result["result"]
+    took = result.get("time", {})
+    took = f"{took.get('end', 0) - took.get('start', 0):.1f} s"
+    if outcome.startswith("dmesg-") and rule.vm_faults:
+        if all(VM_FAULT.search(line) for line in warnings(result)):
+            outcome = {"dmesg-warn": "pass", "dmesg-fail": "fail"}[outcome]
+    if outcome == "pass":
+        if rule.expected == "skip":
+            return "ok", f"{took}; a skip was expected: {rule.reason}", []
+        return "ok", took, []
+    if outcome == "skip":
+        if rule.expected == "skip":
+            return "skip", rule.reason, []
+        if memory and memory < rule.memory << 20:
+            return "skip", f"needs {rule.memory} GiB, the guest has {memory / (1 << 20):.1f}", []
+        return "FAIL", f"unexpected skip: {skip_reason(result)}", []
+    text = [line for line in (result.get("err", "") or result.get("out", "")).splitlines()
+            if line.strip() and not line.startswith(("Stack trace", "  #"))]
+    return "FAIL", f"{outcome} after {took}", text[:10] + warnings(result)[:6]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--expect")
+    parser.add_argument("--select", action="store_true")
+    parser.add_argument("--list")
+    parser.add_argument("--memory", help="file with the guest's memory in KiB")
+    parser.add_argument("results", nargs="?")
+    args = parser.parse_args()
+    rules = read_rules(args.expect)
+    if args.select:
+        return select(rules)
+
+    memory = int(open(args.memory).read()) if args.memory else 0
+    results = {short(name.replace("igt@amdgpu@", "igt@")): result
+               for name, result in json.load(open(args.results))["tests"].items()}
+    for name in open(args.list).read().split():
+        rule = rule_for(rules, name)
+        if rule.expected == "omit":
+            print(f"skip {short(name)} ({rule.reason})")
+            continue
+        result = results.get(short(name))
+        if not result or result["result"] in ("notrun", "incomplete"):
+            print(f"FAIL {short(name)} (not run to its end)")
+            continue
+        verdict, reason, text = judge(rule, result, memory)
+        for line in text:
+            print(f"     | {line}")
+        print(f"{verdict} {short(name)} ({reason})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# The kernel's own unit tests, as modules in the VM.
+
+# shellcheck source=.ci/lib.sh
+. .ci/lib.sh
+
+mkdir -p "$OUT/share"
+guest "$OUT/vm.log" bash /project/.ci/guest/kunit.sh || exit 0
+in_tree python3 .ci/ktap_results.py "$OUT"/share/*.ktap || exit 1

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Sources: style, compiler and sparse warnings, kernel-doc, sizes of the uAPI. Nothing runs.
+
+# shellcheck source=.ci/lib.sh
+. .ci/lib.sh
+
+amdgpu=drivers/gpu/drm/amd/amdgpu
+mapfile -t files < <(project_files)
+mapfile -t kernel_files < <(printf '%s\n' "${files[@]}" | grep "^$amdgpu/.*\.[ch]$")
+mapfile -t hooks < <(printf '%s\n' "${files[@]}" | grep "^$amdgpu/hooks/.*\.patch$")
+uapi=include/uapi/drm/amdgpu_drm.h
+
+# every file says what its licence is; a patch has that of the file it changes
+spdx()
+{
+	local f bad=0
+	for f in "${files[@]}"; do
+		case $f in
+		LICENSE | *.patch | *.png) continue ;;
+		esac
+		head -n 5 "$f" | grep -q 'SPDX-License-Identifier: [A-Z]' || {
+			echo "$f: no SPDX line"
+			bad=1
+		}
+	done
+	return $bad
+}
+
+file_length()
+{
+	local f lines bad=0
+	for f in "${files[@]}"; do
+		case $f in
+		*.c | *.h | *.sh | *.py | check | run | vm/*) ;;
+		*) continue ;;
+		esac
+		lines=$(wc -l <"$f")
+		[ "$lines" -lt 900 ] || {
+			echo "$f: $lines lines"
+			bad=1
+		}
+	done
+	return $bad
+}
+
+# the change to existing amdgpu files stays small, for each kernel series on its own
+hook_lines()
+{
+	local dir n bad=0
+	[ ${#hooks[@]} -gt 0 ] || {
+		echo "no hook patches"
+		return 1
+	}
+	while read -r dir; do
+		n=$(cat "$dir"/*.patch | grep -c '^[+-]\([^+-]\|$\)')
+		echo "$dir: $n changed lines"
+		[ "$n" -le 150 ] || bad=1
+	done < <(dirname "${hooks[@]}" | sort -u)
+	return $bad
+}
+
+# MACRO_ARG_REUSE and COMPLEX_MACRO cannot be met by an iterator; a hook has no commit
+# message; the ioctl table's lines are as long as their neighbours
+checkpatch()
+{
+	local ignore=MACRO_ARG_REUSE,COMPLEX_MACRO,COMMIT_MESSAGE,FILE_PATH_CHANGES
+	case $1 in
+	include/*) ignore+=,LONG_LINE ;;
+	esac
+	case $1 in
+	*.patch) set -- --no-signoff "$PROJECT/$1" ;;
+	*) set -- -f "$PROJECT/$1" ;;
+	esac
+	(cd "$SRC" && scripts/checkpatch.pl --strict --terse --no-summary --ignore "$ignore" "$@")
+}
+
+# new warnings only: the file had some before us
+kernel_doc()
+{
+	local doc=$SRC/scripts/kernel-doc
+	in_tree python3 "$doc" -none -Wall "${kernel_files[@]}" || return
+	in_tree python3 "$doc" -none -Wall "$SRC/$uapi" 2>&1 | grep -i userptr_batch && return 1
+	return 0
+}
+
+# uAPI structs have one layout, for 32-bit programs as well
+uapi_sizes()
+{
+	cat >"$OUT/sizes.c" <<-EOF
+	#include <amdgpu_drm.h>
+	#define SIZE(type, size) _Static_assert(sizeof(struct type) == size, #type)
+	#define AT(type, field, offset) \
+		_Static_assert(__builtin_offsetof(struct type, field) == offset, #type)
+	SIZE(drm_amdgpu_gem_userptr_range, 16);
+	SIZE(drm_amdgpu_gem_userptr_batch, 40);
+	SIZE(drm_amdgpu_info_gem_userptr_batch, 32);
+	AT(drm_amdgpu_gem_userptr_batch, ranges, 0);
+	AT(drm_amdgpu_gem_userptr_batch, flags, 16);
+	AT(drm_amdgpu_gem_userptr_batch, handle, 24);
+	AT(drm_amdgpu_gem_userptr_batch, size, 32);
+	EOF
+	in_tree gcc "$1" -ffreestanding -fsyntax-only -Wall -Wextra -Wpadded -Werror=padded \
+		-I"$BUILD/include/uapi/drm" -isystem /usr/include/libdrm \
+		-isystem /usr/include/x86_64-linux-gnu -isystem /usr/include \
+		-Wno-padded "$OUT/sizes.c"
+}
+
+# our objects once more, in a place of their own, with extra warnings and sparse; what
+# comes from files that are not ours is not ours to fix
+kernel_warnings()
+{
+	local obj=$CHECK_CACHE/obj objects=() f
+	for f in "${kernel_files[@]}"; do
+		case $f in
+		*.c) objects+=("${f%.c}.o") ;;
+		esac
+	done
+	mkdir -p "$obj"
+	cmp -s "$OBJ/.config" "$obj/.config" || cp "$OBJ/.config" "$obj/.config"
+	for f in "${objects[@]}"; do
+		rm -f "$obj/$f"
+	done
+	in_tree nice make -s -C "$SRC" O="$obj" -j2 modules_prepare || return
+	in_tree nice make -C "$SRC" O="$obj" -j2 C=1 W=1 "${objects[@]}" 2>&1 | tee "$OUT/build.log"
+	[ "${PIPESTATUS[0]}" -eq 0 ] || return 1
+	! grep -E "^[^ ]*($(IFS='|'; echo "${kernel_files[*]##*/}")):[0-9]+.*(warning|error)" "$OUT/build.log"
+}
+
+# every subtest is documented and nothing else is
+igt_docs()
+{
+	in_tree python3 .ci/igt_docs.py "$BUILD/igt-tests" igt-tests/*.c
+}
+
+verdict spdx "$OUT/spdx" spdx
+verdict file-length "$OUT/file-length" file_length
+verdict hook-lines "$OUT/hook-lines" hook_lines
+# SC2034: variables that another sourced file uses; SC2054: commas inside QEMU's options
+for f in "${files[@]}"; do
+	head -n 3 "$f" | grep -q -E '^#!.*/(ba|da)?sh|^# shellcheck shell' || continue
+	verdict "shellcheck $f" "$OUT/shellcheck-${f//\//_}" in_tree shellcheck -x -S warning -e SC2034,SC2054 "$f"
+done
+for f in "${kernel_files[@]}"; do
+	verdict "checkpatch ${f##*/}" "$OUT/checkpatch-${f##*/}" checkpatch "$f"
+done
+for f in "${hooks[@]}" "$uapi.patch"; do
+	verdict "checkpatch ${f##*/}" "$OUT/checkpatch-${f##*/}" checkpatch "$f"
+done
+verdict kernel-doc "$OUT/kernel-doc" kernel_doc
+verdict uapi-sizes-64 "$OUT/uapi-64" uapi_sizes -m64
+verdict uapi-sizes-32 "$OUT/uapi-32" uapi_sizes -m32
+verdict kernel-warnings "$OUT/kernel-warnings" kernel_warnings
+verdict igt-docs "$OUT/igt-docs" igt_docs

@@ -408,7 +408,7 @@ static void invalidate(struct batch_gpu *gpu, const struct event *event,
 	batch_map(gpu, &bo);
 	batch_read_check(gpu, &bo, OLD);
 
-	igt_require_f(batch_counter(gpu, "faulted_ranges", &faulted_before),
+	igt_require_f(batch_counter(gpu, "faults", &faulted_before),
 		      "no counters in debugfs\n");
 	for (i = 0; i < n; i++) {
 		if (!place->holds(i, n))
@@ -431,7 +431,7 @@ static void invalidate(struct batch_gpu *gpu, const struct event *event,
 		mid += BATCH_PAGE;
 		batch_check_words(seen + mid, end - mid, mid, seed, "GPU");
 	}
-	batch_counter(gpu, "faulted_ranges", &faulted_after);
+	batch_counter(gpu, "faults", &faulted_after);
 	if (event->needs & HITS_NONE)
 		hit = 0;
 	if (event->needs & HITS_ALL)
@@ -674,7 +674,7 @@ static void clean_submission(struct batch_gpu *gpu)
 	batch_create(gpu, pieces, BATCH_RW, &bo);
 	batch_map(gpu, &bo);
 	batch_read_check(gpu, &bo, OLD);
-	igt_require_f(batch_counter(gpu, "faulted_ranges", &faulted[0]) &&
+	igt_require_f(batch_counter(gpu, "faults", &faulted[0]) &&
 		      batch_counter(gpu, "invalidations", &invalidated[0]),
 		      "no counters in debugfs\n");
 
@@ -691,7 +691,7 @@ static void clean_submission(struct batch_gpu *gpu)
 		batch_read_check(gpu, &bo, OLD);
 	}
 
-	batch_counter(gpu, "faulted_ranges", &faulted[1]);
+	batch_counter(gpu, "faults", &faulted[1]);
 	batch_counter(gpu, "invalidations", &invalidated[1]);
 	igt_assert_eq_u64(faulted[1] - faulted[0], 0);
 	igt_assert_eq_u64(invalidated[1] - invalidated[0], 0);

@@ -18,7 +18,7 @@ def parse(lines):
         found = RESULT.match(line)
         if not found:
             text = line.strip()
-            if re.match(r"# .*(EXPECTATION|ASSERTION) FAILED|#\s{2,}", text) or "Expected" in text:
+            if " FAILED at " in text or not re.match(r"#|KTAP|TAP|\d+\.\.|$", text):
                 messages.append(text.lstrip("# "))
             continue
         depth = len(found[1])

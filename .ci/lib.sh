@@ -39,12 +39,14 @@ project_files()
 	done
 }
 
-# guest LOG COMMAND...: run it in the VM; OUT/share is /share there. Says why on failure.
+# guest LOG COMMAND...: run it in the VM; OUT/share is /share there; RUN_OPTIONS (array) are
+# more options of ./run. A failure is a result line of its own.
+RUN_OPTIONS=()
 guest()
 {
 	local log=$1 status
 	shift
-	./run --kernel "$CHECK_KERNEL" --share "$OUT/share" -- "$@" >"$log" 2>&1
+	./run --kernel "$CHECK_KERNEL" --share "$OUT/share" "${RUN_OPTIONS[@]}" -- "$@" >"$log" 2>&1
 	status=$?
 	[ $status -eq 0 ] || {
 		tail -n 25 "$log" | sed 's/^/     | /'

@@ -106,8 +106,8 @@ def judge(rule, result, memory):
     if outcome == "skip":
         if rule.expected == "skip":
             return "skip", rule.reason, []
-        if memory and memory < rule.memory << 20:
-            return "skip", f"needs {rule.memory} GiB, the guest has {memory / (1 << 20):.1f}", []
+        if memory and memory < rule.memory << 10:
+            return "skip", f"needs {rule.memory} GiB, the guest has {memory / (1 << 10):.1f}", []
         return "FAIL", f"unexpected skip: {skip_reason(result)}", []
     text = [line for line in (result.get("err", "") or result.get("out", "")).splitlines()
             if line.strip() and not line.startswith(("Stack trace", "  #"))]
@@ -119,7 +119,7 @@ def main():
     parser.add_argument("--expect")
     parser.add_argument("--select", action="store_true")
     parser.add_argument("--list")
-    parser.add_argument("--memory", help="file with the guest's memory in KiB")
+    parser.add_argument("--memory", help="file with the guest's memory in MiB")
     parser.add_argument("results", nargs="?")
     args = parser.parse_args()
     rules = read_rules(args.expect)

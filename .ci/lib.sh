@@ -55,6 +55,20 @@ guest()
 	return $status
 }
 
+# kernel_log FILE: what the guest's kernel must never say, whichever test made it
+kernel_log()
+{
+	local bad='WARNING:|BUG:|Oops|INFO: task|INFO: possible|refcount_t|unreferenced object|Call Trace'
+	if [ ! -s "$1" ]; then
+		fail kernel-log "no log: $1"
+	elif grep -E "$bad" "$1" >"$OUT/kernel-log"; then
+		sed -n '1,10s/^/     | /p' "$OUT/kernel-log"
+		fail kernel-log "$1"
+	else
+		ok kernel-log
+	fi
+}
+
 # prepare FLAVOUR: everything that the suites need; ends the program with the harness's
 # status and message if that is not possible
 prepare()

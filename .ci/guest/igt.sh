@@ -7,7 +7,7 @@ set -u
 tests=$1
 
 mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
-awk '/^MemTotal:/ { print $2 }' /proc/meminfo >/share/memory
+echo "$VM_RAM_MIB" >/share/memory
 
 # what some subtests need; huge pages only where somebody asks for them
 echo 32 >/proc/sys/vm/nr_hugepages

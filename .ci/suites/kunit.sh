@@ -10,3 +10,4 @@ mkdir -p "$OUT/share"
 RUN_OPTIONS=(--no-gpu)
 guest "$OUT/vm.log" bash /project/.ci/guest/kunit.sh || exit 0
 in_tree python3 .ci/ktap_results.py "$OUT"/share/*.ktap || exit 1
+kernel_log "$OUT/share/dmesg"

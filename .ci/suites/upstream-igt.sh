@@ -18,3 +18,4 @@ in_tree python3 .ci/igt_results.py --expect "$expect" --select <"$OUT/all" >"$OU
 guest "$OUT/vm.log" bash /project/.ci/guest/igt.sh "$tests"
 in_tree python3 .ci/igt_results.py --list "$OUT/all" --memory "$OUT/share/memory" \
 	--expect "$expect" "$OUT/share/results/results.json" || exit 1
+kernel_log "$OUT/share/dmesg"

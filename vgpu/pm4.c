@@ -15,7 +15,7 @@
 /* Dwords of an indirect buffer fetched at once. */
 #define IB_WINDOW	2048u
 /* A NOP whose count field is all ones is one dword long (gfx_v11_0.c, .nop). */
-#define NOP_ONE_DW	PACKET3(PACKET3_NOP, 0x3FFF)
+#define NOP_ONE_DW	(3u << 30 | 0x3FFFu << 16 | PACKET3_NOP << 8)
 
 struct ib {
 	uint64_t va;

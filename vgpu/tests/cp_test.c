@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/* Command processor: registers, slots, mapping by registers, KIQ and services. */
+#include <errno.h>
+
+#include "cp_rig.h"
+#include "gc/gc_11_0_0_offset.h"
+#include "mes_v11_api_def.h"
+#include "test.h"
+#include "v11_structs.h"
+
+#define KIQ	15	/* ring of the rig that plays it */
+#define FLAG	0x100
+#define SCRATCH	VREG(GC, regSCRATCH_REG0)
+
+#define WRITE_MEM(addr, value) \
+	PKT3(PACKET3_WRITE_DATA, 3), WRITE_DATA_DST_SEL(5) | WR_CONFIRM, \
+	addr, 0, value
+#define WAIT_MEM(addr, value) \
+	PKT3(PACKET3_WAIT_REG_MEM, 5), 3 | 1 << 4, addr, 0, value, \
+	0xffffffff, 4
+
+#define GC(reg)	(GC_BASE(reg##_BASE_IDX) + reg)
+
+static void registers(void)
+{
+	static const struct {
+		const char *name;
+		uint32_t reg, write, expect;
+	} rows[] = {
+		{ "CP_STAT is idle", GC(regCP_STAT), 0xffffffff, 0 },
+		{ "GRBM_STATUS is idle", GC(regGRBM_STATUS), 0x80000000, 0 },
+		{ "safe mode is taken", GC(regRLC_SAFE_MODE), 3, 2 },
+		{ "ME cache", GC(regCP_ME_IC_OP_CNTL), 1, 0x23 },
+		{ "PFP cache", GC(regCP_PFP_IC_OP_CNTL), 0, 0x22 },
+		{ "CPC cache", GC(regCP_CPC_IC_OP_CNTL), 0x11, 0x33 },
+		{ "VMID reset ends", GC(regCP_VMID_RESET), 0xfffffffe, 0 },
+		{ "scheduler version", GC(regCP_MES_GP3_LO), 0, 0x2093 },
+		{ "address config", GC(regGB_ADDR_CONFIG), 0x545, 0x545 },
+		{ "index mutex", GC(regCP_GFX_INDEX_MUTEX), 9, 9 },
+	};
+	struct rig *rig = rig_create();
+	size_t i;
+
+	REQUIRE(rig);
+	CHECK_EQ(vgpu_reg_read(rig->dev, GC(regGB_ADDR_CONFIG)), 0x545);
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		test_row(rows[i].name);
+		vgpu_reg_write(rig->dev, rows[i].reg, rows[i].write);
+		CHECK_EQ(vgpu_reg_read(rig->dev, rows[i].reg), rows[i].expect);
+	}
+	test_row(NULL);
+	rig_destroy(rig);
+}
+
+static void slots_are_banked(void)
+{
+	struct rig *rig = rig_create();
+	unsigned int me, pipe, queue;
+
+	REQUIRE(rig);
+	for (me = 0; me < 4; me++)
+		for (pipe = 0; pipe < 4; pipe++)
+			for (queue = 0; queue < 8; queue++) {
+				rig_select(rig, me, pipe, queue);
+				vgpu_reg_write(rig->dev, GC(regCP_HQD_PQ_BASE),
+					       me << 8 | pipe << 4 | queue);
+				vgpu_reg_write(rig->dev, GC(regCP_GFX_HQD_BASE),
+					       0x1000 | me << 8 | pipe << 4 | queue);
+			}
+	for (me = 0; me < 4; me++)
+		for (pipe = 0; pipe < 4; pipe++)
+			for (queue = 0; queue < 8; queue++) {
+				rig_select(rig, me, pipe, queue);
+				CHECK_EQ(vgpu_reg_read(rig->dev,
+						       GC(regCP_HQD_PQ_BASE)),
+					 me << 8 | pipe << 4 | queue);
+				CHECK_EQ(vgpu_reg_read(rig->dev,
+						       GC(regCP_GFX_HQD_BASE)),
+					 0x1000 | me << 8 | pipe << 4 | queue);
+			}
+	vgpu_reset(rig->dev);
+	CHECK_EQ(vgpu_reg_read(rig->dev, GC(regCP_HQD_PQ_BASE)), 0);
+	rig_destroy(rig);
+}
+
+/* As mes_v11_0_queue_init_register() does. */
+static void start_kiq(struct rig *rig)
+{
+	struct rig_ring *r = rig_mqd(rig, KIQ, VGPU_ENGINE_COMPUTE);
+	struct v11_compute_mqd *m = (void *)(fake_mem + r->mqd);
+
+	rig_select(rig, 3, 1, 0);
+	vgpu_reg_write(rig->dev, GC(regCP_HQD_PQ_BASE), m->cp_hqd_pq_base_lo);
+	vgpu_reg_write(rig->dev, GC(regCP_HQD_PQ_RPTR_REPORT_ADDR),
+		       m->cp_hqd_pq_rptr_report_addr_lo);
+	vgpu_reg_write(rig->dev, GC(regCP_HQD_PQ_CONTROL), m->cp_hqd_pq_control);
+	vgpu_reg_write(rig->dev, GC(regCP_HQD_PQ_WPTR_POLL_ADDR),
+		       m->cp_hqd_pq_wptr_poll_addr_lo);
+	vgpu_reg_write(rig->dev, GC(regCP_HQD_PQ_DOORBELL_CONTROL),
+		       m->cp_hqd_pq_doorbell_control);
+	vgpu_reg_write(rig->dev, GC(regCP_HQD_ACTIVE), 1);
+}
+
+static void kiq_by_registers(void)
+{
+	struct rig *rig = rig_create();
+
+	REQUIRE(rig);
+	start_kiq(rig);
+	CHECK_EQ(vgpu_reg_read(rig->dev, GC(regCP_HQD_ACTIVE)), 1);
+	/* gfx_v11_0_ring_test_ring() */
+	vgpu_reg_write(rig->dev, SCRATCH, 0xCAFEDEAD);
+	CHECK(RIG_RUN(rig, KIQ, PKT3(PACKET3_WRITE_DATA, 3), WR_ONE_ADDR,
+		      SCRATCH, 0, 0xDEADBEEF));
+	CHECK_EQ(vgpu_reg_read(rig->dev, SCRATCH), 0xDEADBEEF);
+
+	vgpu_reg_write(rig->dev, GC(regCP_HQD_DEQUEUE_REQUEST), 1);
+	CHECK_EQ(vgpu_reg_read(rig->dev, GC(regCP_HQD_ACTIVE)), 0);
+	CHECK_EQ(vgpu_reg_read(rig->dev, GC(regCP_HQD_DEQUEUE_REQUEST)), 0);
+	RIG_PUT(rig, KIQ, WRITE_MEM(FLAG, 1));
+	rig_ring(rig, KIQ);
+	test_sleep_us(2000);
+	CHECK_EQ(fake_mem_get32(FLAG), 0);
+
+	/* Again, from the start; what was written before is found. */
+	rig_mqd(rig, KIQ, VGPU_ENGINE_COMPUTE);
+	RIG_PUT(rig, KIQ, WRITE_MEM(FLAG, 2));
+	vgpu_reg_write(rig->dev, GC(regCP_HQD_ACTIVE), 1);
+	CHECK_SOON(fake_mem_get32(FLAG) == 2);
+
+	/* Stopping its pipe ends it, starting over is possible. */
+	vgpu_reg_write(rig->dev, GC(regCP_MES_CNTL), 1u << 30);
+	CHECK_EQ(vgpu_reg_read(rig->dev, GC(regCP_HQD_ACTIVE)), 0);
+	start_kiq(rig);
+	CHECK(RIG_RUN(rig, KIQ, WRITE_MEM(FLAG, 3)));
+	CHECK_EQ(fake_mem_get32(FLAG), 3);
+	rig_destroy(rig);
+}
+
+static void kiq_maps_queues(void)
+{
+	static const struct {
+		const char *name;
+		enum vgpu_engine engine;
+		uint32_t eng_sel, me;
+	} rows[] = {
+		{ "compute", VGPU_ENGINE_COMPUTE, 0, 1 },
+		{ "gfx", VGPU_ENGINE_GFX, 4, 0 },
+	};
+	struct rig *rig = rig_create();
+	unsigned int i;
+
+	REQUIRE(rig);
+	start_kiq(rig);
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct rig_ring *r = rig_mqd(rig, i, rows[i].engine);
+
+		test_row(rows[i].name);
+		CHECK(RIG_RUN(rig, KIQ, PKT3(PACKET3_MAP_QUEUES, 5),
+			      PACKET3_MAP_QUEUES_QUEUE(i) |
+			      PACKET3_MAP_QUEUES_ME(rows[i].me) |
+			      PACKET3_MAP_QUEUES_ENGINE_SEL(rows[i].eng_sel) |
+			      PACKET3_MAP_QUEUES_NUM_QUEUES(1),
+			      PACKET3_MAP_QUEUES_DOORBELL_OFFSET(r->doorbell),
+			      r->mqd, 0, r->wptr_addr, 0));
+		CHECK(RIG_RUN(rig, i, WRITE_MEM(FLAG + 4 * i, 5)));
+		CHECK_EQ(fake_mem_get32(FLAG + 4 * i), 5);
+
+		CHECK(RIG_RUN(rig, KIQ, PKT3(PACKET3_UNMAP_QUEUES, 4),
+			      PACKET3_UNMAP_QUEUES_ENGINE_SEL(rows[i].eng_sel) |
+			      PACKET3_UNMAP_QUEUES_NUM_QUEUES(1),
+			      PACKET3_UNMAP_QUEUES_DOORBELL_OFFSET0(r->doorbell),
+			      0, 0, 0,
+			      PKT3(PACKET3_QUERY_STATUS, 5), 0, 0,
+			      FLAG + 0x40, 0, i + 1, 0));
+		CHECK_EQ(fake_mem_get32(FLAG + 0x40), i + 1);
+		RIG_PUT(rig, i, WRITE_MEM(FLAG + 4 * i, 6));
+		rig_ring(rig, i);
+		test_sleep_us(1000);
+		CHECK_EQ(fake_mem_get32(FLAG + 4 * i), 5);
+	}
+	test_row(NULL);
+	/* The scheduler's queue, and its end by the firmware's halt. */
+	rig_mqd(rig, 2, VGPU_ENGINE_COMPUTE);
+	CHECK(RIG_RUN(rig, KIQ, PKT3(PACKET3_MAP_QUEUES, 5),
+		      PACKET3_MAP_QUEUES_ME(2) |
+		      PACKET3_MAP_QUEUES_ENGINE_SEL(5) |
+		      PACKET3_MAP_QUEUES_NUM_QUEUES(1),
+		      PACKET3_MAP_QUEUES_DOORBELL_OFFSET(rig->rings[2].doorbell),
+		      rig->rings[2].mqd, 0, rig->rings[2].wptr_addr, 0));
+	CHECK_EQ(vgpu_engine_unmap(rig->dev, VGPU_ENGINE_MES,
+				   rig->rings[2].doorbell, false), 0);
+	CHECK_EQ(vgpu_engine_unmap(rig->dev, VGPU_ENGINE_MES, UINT32_MAX, true),
+		 -ENOENT);
+	rig_destroy(rig);
+}
+
+/* Pointers survive an unmapping; a reset passes over what hung. */
+static void unmap_and_reset(void)
+{
+	static const struct {
+		const char *name;
+		enum vgpu_engine engine;
+		bool reset;
+		uint32_t expect;
+	} rows[] = {
+		{ "gfx", VGPU_ENGINE_GFX, false, 1 },
+		{ "compute", VGPU_ENGINE_COMPUTE, false, 1 },
+		{ "gfx reset", VGPU_ENGINE_GFX, true, 0 },
+		{ "compute reset", VGPU_ENGINE_COMPUTE, true, 0 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct rig *rig = rig_create();
+		struct rig_ring *r = &rig->rings[0];
+		struct vgpu_queue_map m;
+
+		test_row(rows[i].name);
+		REQUIRE(rig);
+		CHECK_EQ(rig_map(rig, 0, rows[i].engine), 0);
+		CHECK(RIG_RUN(rig, 0, WRITE_MEM(FLAG + 8, 1)));
+		/* Hangs, and something after it. */
+		RIG_PUT(rig, 0, WRITE_MEM(FLAG + 12, 1), WAIT_MEM(FLAG, 77),
+			WRITE_MEM(FLAG + 4, 1));
+		rig_ring(rig, 0);
+		CHECK_SOON(fake_mem_get32(FLAG + 12) == 1);
+		CHECK_EQ(vgpu_engine_unmap(rig->dev, rows[i].engine, r->doorbell,
+					   rows[i].reset), 0);
+		CHECK_EQ(vgpu_engine_unmap(rig->dev, rows[i].engine, r->doorbell,
+					   rows[i].reset), -ENOENT);
+		CHECK_EQ(fake_mem_get32(FLAG + 4), 0);
+		fake_mem_put32(FLAG, 77);
+		m = (struct vgpu_queue_map){
+			.mqd_addr = r->mqd, .wptr_addr = r->wptr_addr,
+			.doorbell = r->doorbell, .user = true, .vmid = 5,
+		};
+		CHECK_EQ(vgpu_engine_map(rig->dev, rows[i].engine, &m), 0);
+		CHECK(RIG_RUN(rig, 0, WRITE_MEM(FLAG + 16, 9)));
+		CHECK_EQ(fake_mem_get32(FLAG + 4), rows[i].expect);
+		CHECK_EQ(fake_mem_get32(FLAG + 16), 9);
+		rig_destroy(rig);
+	}
+	test_row(NULL);
+}
+
+static void refusals(void)
+{
+	struct rig *rig = rig_create();
+	struct vgpu_queue_map m = { .doorbell = 0x300, .mqd_addr = 0x20000 };
+	struct v11_compute_mqd *mqd;
+
+	REQUIRE(rig);
+	CHECK_EQ(rig_map(rig, 0, VGPU_ENGINE_COMPUTE), 0);
+	test_row("slot taken");
+	rig_mqd(rig, 1, VGPU_ENGINE_COMPUTE);
+	m.me = 1;
+	CHECK_EQ(vgpu_engine_map(rig->dev, VGPU_ENGINE_COMPUTE, &m), -EBUSY);
+	test_row("doorbell taken");
+	m.queue = 3;
+	m.doorbell = rig->rings[0].doorbell;
+	CHECK_EQ(vgpu_engine_map(rig->dev, VGPU_ENGINE_COMPUTE, &m), -EBUSY);
+	test_row("no such doorbell");
+	m.doorbell = 0x7fffffff;
+	CHECK_EQ(vgpu_engine_map(rig->dev, VGPU_ENGINE_COMPUTE, &m), -EINVAL);
+	test_row("MQD not readable");
+	m.doorbell = 0x302;
+	m.mqd_addr = FAKE_MEM_SIZE - 16;
+	CHECK_EQ(vgpu_engine_map(rig->dev, VGPU_ENGINE_COMPUTE, &m), -EFAULT);
+	test_row("absurd ring size");
+	m.mqd_addr = 0x20000;
+	mqd = (void *)(fake_mem + m.mqd_addr);
+	mqd->cp_hqd_pq_control = 0x3f;
+	CHECK_EQ(vgpu_engine_map(rig->dev, VGPU_ENGINE_COMPUTE, &m), -EINVAL);
+	test_row("KIQ packet on another queue hangs it");
+	RIG_PUT(rig, 0, PKT3(PACKET3_QUERY_STATUS, 5), 0, 0, FLAG, 0, 1, 0);
+	rig_ring(rig, 0);
+	CHECK_SOON(fake_iv_count() == 1);
+	CHECK_EQ(fake_ivs[0].src_id, 183);
+	CHECK_EQ(fake_mem_get32(FLAG), 0);
+	test_row(NULL);
+	rig_destroy(rig);
+}
+
+static void queue_limit(void)
+{
+	struct rig *rig = rig_create();
+	struct vgpu_queue_map m = { .user = true, .me = 1, .vmid = 3 };
+	unsigned int i;
+	int r = 0;
+
+	REQUIRE(rig);
+	m.mqd_addr = rig_mqd(rig, 0, VGPU_ENGINE_COMPUTE)->mqd;
+	for (i = 0; i < 2000 && !r; i++) {
+		m.doorbell = 0x1000 + i;
+		r = vgpu_engine_map(rig->dev, VGPU_ENGINE_COMPUTE, &m);
+	}
+	CHECK_EQ(r, -ENOSPC);
+	CHECK(i > 1000);
+	/* A slot shared by so many is emptied in one go. */
+	rig_select(rig, 1, 0, 0);
+	vgpu_reg_write(rig->dev, GC(regCP_HQD_DEQUEUE_REQUEST), 2);
+	CHECK_EQ(vgpu_engine_map(rig->dev, VGPU_ENGINE_COMPUTE, &m), 0);
+	rig_destroy(rig);
+}
+
+static void resets(void)
+{
+	struct rig *rig = rig_create();
+
+	REQUIRE(rig);
+	test_row("VMID reset picks gfx queues by pipe and slot");
+	CHECK_EQ(rig_map(rig, 0, VGPU_ENGINE_GFX), 0);
+	CHECK_EQ(rig_map(rig, 1, VGPU_ENGINE_GFX), 0);
+	RIG_PUT(rig, 0, WAIT_MEM(FLAG, 1));
+	rig_ring(rig, 0);
+	vgpu_reg_write(rig->dev, GC(regCP_VMID_RESET), 1u << 16);
+	rig_select(rig, 0, 0, 0);
+	CHECK_EQ(vgpu_reg_read(rig->dev, GC(regCP_GFX_HQD_ACTIVE)) & 1, 0);
+	rig_select(rig, 0, 0, 1);
+	CHECK_EQ(vgpu_reg_read(rig->dev, GC(regCP_GFX_HQD_ACTIVE)) & 1, 1);
+	CHECK(RIG_RUN(rig, 1, WRITE_MEM(FLAG + 4, 1)));
+	test_row("soft reset stops all");
+	vgpu_reg_write(rig->dev, GC(regGRBM_SOFT_RESET), 1);
+	CHECK_EQ(vgpu_reg_read(rig->dev, GC(regCP_GFX_HQD_ACTIVE)) & 1, 0);
+	test_row("a waiting queue does not stop the device's reset");
+	CHECK_EQ(rig_map(rig, 2, VGPU_ENGINE_COMPUTE), 0);
+	RIG_PUT(rig, 2, WAIT_MEM(FLAG, 1));
+	rig_ring(rig, 2);
+	vgpu_reset(rig->dev);
+	CHECK_EQ(rig_map(rig, 2, VGPU_ENGINE_COMPUTE), 0);
+	CHECK(RIG_RUN(rig, 2, WRITE_MEM(FLAG + 8, 4)));
+	test_row("a queue cannot stop itself");
+	RIG_PUT(rig, 2, PKT3(PACKET3_WRITE_DATA, 3), 0,
+		GC(regGRBM_GFX_CNTL), 0, 1 << 2 | 2 << 8,
+		PKT3(PACKET3_WRITE_DATA, 3), 0,
+		GC(regCP_HQD_DEQUEUE_REQUEST), 0, 1);
+	CHECK(RIG_RUN(rig, 2, WRITE_MEM(FLAG + 12, 4)));
+	CHECK_EQ(fake_mem_get32(FLAG + 12), 4);
+	test_row(NULL);
+	rig_destroy(rig);
+}
+
+static const struct test_case tests[] = {
+	{ "registers", registers },
+	{ "slots are banked", slots_are_banked },
+	{ "KIQ by registers", kiq_by_registers },
+	{ "KIQ maps queues", kiq_maps_queues },
+	{ "unmap and reset", unmap_and_reset },
+	{ "refusals", refusals },
+	{ "queue limit", queue_limit },
+	{ "resets", resets },
+};
+
+TEST_MAIN(tests)

@@ -443,7 +443,8 @@ int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
 	bo->userptr_batch = batch;
 	batch->bo = bo;
 	batch->vm_generation = fpriv->vm.generation;
-	r = amdgpu_ttm_tt_set_userptr(&bo->tbo, batch->ranges.range[0].addr, args->flags);
+	/* The address only says that it is a userptr, which zero would not. */
+	r = amdgpu_ttm_tt_set_userptr(&bo->tbo, PAGE_SIZE, args->flags);
 	if (r) {
 		bo->userptr_batch = NULL;
 		amdgpu_userptr_batch_free(batch);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "blocks.h"
@@ -73,7 +74,7 @@ static void help(void)
 "  --counters FILE        write all counters to FILE as JSON at exit\n"
 "  --trace                log each register access and packet\n"
 "  --write-rom FILE       write the VBIOS image for the client's ROM\n"
-"  --write-firmware DIR   write the driver's firmware files\n"
+"  --write-firmware DIR   write the driver's firmware files to DIR/amdgpu\n"
 "  --break LIST           fault injection for testing the tests: parts that\n"
 "                         do nothing (copy, fill, flush; separated by commas)\n"
 "  --help\n"
@@ -116,8 +117,12 @@ static int write_firmware(const char *dir)
 	void *buf;
 	int r;
 
+	/* What is wrong with these two, writing the first file tells. */
+	mkdir(dir, 0777);
+	snprintf(path, sizeof(path), "%s/amdgpu", dir);
+	mkdir(path, 0777);
 	for (i = 0; (name = vgpu_firmware_build(i, &buf, &len)); i++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, name);
+		snprintf(path, sizeof(path), "%s/amdgpu/%s", dir, name);
 		r = buf ? write_file(path, buf, len) : FAILED;
 		free(buf);
 		if (r)

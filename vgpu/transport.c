@@ -23,6 +23,7 @@
 
 #include <libvfio-user.h>
 #include <pci_caps/msix.h>
+#include <pci_caps/px.h>
 
 #include "transport.h"
 
@@ -35,6 +36,8 @@
 /* Low bits of a memory BAR in configuration space (PCI 3.0, 6.2.5.1). */
 #define BAR_64		0x4
 #define BAR_PREFETCH	0x8
+/* Link capabilities and status: speed code 4, width 16 (PCIe 7.8.6). */
+#define LINK_16GT_X16	(4 | 16 << 4)
 
 struct dma_range {
 	uint64_t iova, len;
@@ -287,6 +290,9 @@ static int reset(vfu_ctx_t *vfu, vfu_reset_type_t type)
 {
 	struct transport *t = vfu_get_private(vfu);
 
+	/* The library resets once more when the device is gone already. */
+	if (!t->dev)
+		return 0;
 	vgpu_log(t->dev, VGPU_LOG_TRACE, "transport: reset (type %d)", type);
 	vgpu_reset(t->dev);
 	return 0;
@@ -318,8 +324,15 @@ static int setup_regions(struct transport *t)
 	return 0;
 }
 
-static int setup_device(struct transport *t)
+static int setup_capabilities(struct transport *t)
 {
+	struct pxcap express = {
+		.hdr.id = PCI_CAP_ID_EXP,
+		.pxcaps = { .ver = 2, .dpt = 0 },	/* endpoint */
+		.pxdcap.rer = 1,
+		.pxlcap.stuff = LINK_16GT_X16,
+		.pxls.stuff = LINK_16GT_X16,
+	};
 	struct msixcap msix = {
 		.hdr.id = PCI_CAP_ID_MSIX,
 		.mxc.ts = 0,			/* one vector */
@@ -327,20 +340,35 @@ static int setup_device(struct transport *t)
 		.mpba.pbir = 4,
 		.mpba.pbao = MSIX_PBA >> 3,
 	};
+	/* The driver warns of boards without one (amdgpu_device.c). */
+	struct pcie_ext_cap_vsc_hdr vendor = {
+		.hdr = { .id = PCI_EXT_CAP_ID_VNDR, .version = 1 },
+		.id = 1, .rev = 1, .len = sizeof(vendor),
+	};
+
+	if (vfu_pci_add_capability(t->vfu, 0, 0, &express) < 0 ||
+	    vfu_pci_add_capability(t->vfu, 0, 0, &msix) < 0 ||
+	    vfu_pci_add_capability(t->vfu, 0, VFU_CAP_FLAG_EXTENDED, &vendor) < 0)
+		return -errno;
+	return 0;
+}
+
+static int setup_device(struct transport *t)
+{
 	vfu_pci_config_space_t *config;
 	int r;
 
-	if (vfu_pci_init(t->vfu, VFU_PCI_TYPE_CONVENTIONAL,
-			 PCI_HEADER_TYPE_NORMAL, 0))
+	if (vfu_pci_init(t->vfu, VFU_PCI_TYPE_EXPRESS, PCI_HEADER_TYPE_NORMAL, 0))
 		return -errno;
 	vfu_pci_set_id(t->vfu, PCI_VENDOR, PCI_DEVICE, PCI_VENDOR, 0x0001);
 	/* Display controller, other: no VGA arbitration, no console. */
 	vfu_pci_set_class(t->vfu, 0x03, 0x80, 0x00);
 	r = setup_regions(t);
+	if (!r)
+		r = setup_capabilities(t);
 	if (r)
 		return r;
 	if (vfu_setup_device_nr_irqs(t->vfu, VFU_DEV_MSIX_IRQ, 1) ||
-	    vfu_pci_add_capability(t->vfu, 0, 0, &msix) < 0 ||
 	    vfu_setup_device_reset_cb(t->vfu, reset) ||
 	    vfu_setup_device_dma(t->vfu, dma_register, dma_unregister) ||
 	    vfu_realize_ctx(t->vfu))
@@ -449,7 +477,7 @@ static int attach(struct transport *t)
 
 int transport_run(struct transport *t, struct vgpu *dev)
 {
-	int r, err;
+	int r, err = 0;
 
 	t->dev = dev;
 	r = attach(t);
@@ -462,9 +490,10 @@ int transport_run(struct transport *t, struct vgpu *dev)
 		pthread_mutex_unlock(&t->lib_lock);
 		deliver_irq(t);
 		if (err == ENOTCONN)
-			return 0;
-		if (err && err != EAGAIN && err != EWOULDBLOCK && err != EINTR)
+			r = 0;
+		else if (err && err != EAGAIN && err != EWOULDBLOCK && err != EINTR)
 			r = -err;
 	}
+	t->dev = NULL;
 	return r;
 }

@@ -6,10 +6,10 @@
 #include <errno.h>
 
 #include "pm4_internal.h"
+#include "tc_atomic.h"
 #include "ivsrcid/gfx/irqsrcs_gfx_11_0_0.h"
 #include "nvd.h"
 #include "soc15_ih_clientid.h"
-#include "soc21_enum.h"
 
 /* Reference clock of Navi31 in MHz: the unit of GPU counters (soc21_get_xclk). */
 #define REFCLK_MHZ	100
@@ -199,76 +199,9 @@ int pm4_dma_data(struct pm4_run *run, const uint32_t *p, uint32_t n)
 
 /* ---- ATOMIC_MEM ---- */
 
-/*
- * Opcodes are the texture cache's (soc21_enum.h): those without return value
- * are 0x40 above those with, the 64-bit ones 0x20 above the 32-bit ones.
- */
-#define ATOMIC_NORTN	(TC_OP_ATOMIC_ADD_32 - TC_OP_ATOMIC_ADD_RTN_32)
-#define ATOMIC_64	(TC_OP_ATOMIC_ADD_RTN_64 - TC_OP_ATOMIC_ADD_RTN_32)
-
-struct atomic {
-	unsigned int op;	/* the 32-bit, returning variant */
-	bool wide;
-	uint64_t src, cmp;
-	bool swapped;
-};
-
-static int64_t sext(const struct atomic *a, uint64_t v)
-{
-	return a->wide ? (int64_t)v : (int64_t)(int32_t)v;
-}
-
-static uint64_t atomic_apply(uint64_t old, void *arg)
-{
-	struct atomic *a = arg;
-	uint64_t s = a->src;
-
-	switch (a->op) {
-	case TC_OP_ATOMIC_SWAP_RTN_32:
-		return s;
-	case TC_OP_ATOMIC_CMPSWAP_RTN_32:
-		a->swapped = old == a->cmp;
-		return a->swapped ? s : old;
-	case TC_OP_ATOMIC_ADD_RTN_32:
-		return old + s;
-	case TC_OP_ATOMIC_SUB_RTN_32:
-		return old - s;
-	case TC_OP_ATOMIC_SMIN_RTN_32:
-		return sext(a, old) < sext(a, s) ? old : s;
-	case TC_OP_ATOMIC_UMIN_RTN_32:
-		return old < s ? old : s;
-	case TC_OP_ATOMIC_SMAX_RTN_32:
-		return sext(a, old) > sext(a, s) ? old : s;
-	case TC_OP_ATOMIC_UMAX_RTN_32:
-		return old > s ? old : s;
-	case TC_OP_ATOMIC_AND_RTN_32:
-		return old & s;
-	case TC_OP_ATOMIC_OR_RTN_32:
-		return old | s;
-	case TC_OP_ATOMIC_XOR_RTN_32:
-		return old ^ s;
-	case TC_OP_ATOMIC_INC_RTN_32:
-		return old >= s ? 0 : old + 1;
-	case TC_OP_ATOMIC_DEC_RTN_32:
-		return !old || old > s ? s : old - 1;
-	}
-	return old;
-}
-
-static bool atomic_known(unsigned int op)
-{
-	switch (op) {
-	case TC_OP_ATOMIC_SWAP_RTN_32:
-	case TC_OP_ATOMIC_CMPSWAP_RTN_32:
-	case TC_OP_ATOMIC_ADD_RTN_32 ... TC_OP_ATOMIC_DEC_RTN_32:
-		return true;
-	}
-	return false;
-}
-
 struct atomic_loop {
 	struct pm4_run *run;
-	struct atomic a;
+	struct tc_atomic a;
 	uint64_t va;
 };
 
@@ -276,39 +209,38 @@ struct atomic_loop {
 static bool atomic_pass(void *arg)
 {
 	struct atomic_loop *l = arg;
+	struct pm4_env *env = l->run->env;
+	unsigned int size = tc_atomic_size(l->a.op);
+	uint64_t cmp = size == 8 ? l->a.cmp : (uint32_t)l->a.cmp;
 	int r;
 
-	r = vgpu_mem_atomic(l->run->dev, &l->run->client, l->va,
-			    l->a.wide ? 8 : 4, atomic_apply, &l->a,
-			    &l->run->env->atomic_ret);
-	return r || l->a.swapped;
+	r = vgpu_mem_atomic(l->run->dev, &l->run->client, l->va, size,
+			    tc_atomic_apply, &l->a, &env->atomic_ret);
+	return r || env->atomic_ret == cmp;
 }
 
 int pm4_atomic_mem(struct pm4_run *run, const uint32_t *p, uint32_t n)
 {
-	unsigned int op = p[0] & 0x7F;
-	struct atomic_loop l = { .run = run };
+	struct atomic_loop l = {
+		.run = run,
+		.va = pm4_addr(p + 1),
+		.a = {
+			.op = p[0] & 0x7F,
+			.src = pm4_addr(p + 3),
+			.cmp = pm4_addr(p + 5),
+		},
+	};
 
 	(void)n;
-	if (op & ATOMIC_NORTN)
-		op -= ATOMIC_NORTN;
-	if (op & ATOMIC_64) {
-		l.a.wide = true;
-		op -= ATOMIC_64;
-	}
-	if (!atomic_known(op)) {
+	if (!tc_atomic_known(l.a.op)) {
 		vgpu_count(run->dev, VGPU_LOG_UNIMP,
 			   "pm4: ATOMIC_MEM operation 0x%02x not modelled",
-			   p[0] & 0x7F);
+			   l.a.op);
 		return 0;
 	}
-	l.a.op = op;
-	l.a.src = l.a.wide ? pm4_addr(p + 3) : p[3];
-	l.a.cmp = l.a.wide ? pm4_addr(p + 5) : p[5];
-	l.va = pm4_addr(p + 1);
-	if (l.va & (l.a.wide ? 7 : 3))
+	if (l.va % tc_atomic_size(l.a.op))
 		return -EINVAL;
-	if (op == TC_OP_ATOMIC_CMPSWAP_RTN_32 && (p[0] >> 8 & 0xF) ==
+	if (tc_atomic_is_cmpswap(l.a.op) && (p[0] >> 8 & 0xF) ==
 	    PACKET3_ATOMIC_MEM__COMMAND__LOOP_UNTIL_COMPARE_SATISFIED)
 		return vgpu_queue_wait(run->q, atomic_pass, &l);
 	atomic_pass(&l);

@@ -50,27 +50,53 @@ static void parse(struct counters *c, char *line)
 	c->batches++;
 }
 
+static int read_counters(struct job *j, struct counters *c, char *path, size_t len)
+{
+	struct stat st;
+	char line[512];
+	FILE *f;
+
+	memset(c, 0, sizeof(*c));
+	path[0] = 0;
+	if (fstat(j->gpu.fd, &st))
+		return -1;
+	snprintf(path, len, "/sys/kernel/debug/dri/%u/amdgpu_userptr_batch",
+		 minor(st.st_rdev));
+	f = fopen(path, "r");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		parse(c, line);
+	fclose(f);
+	return 0;
+}
+
+int job_counter(struct job *j, const char *name, uint64_t *v)
+{
+	static struct counters c;
+	char path[96];
+	unsigned int i;
+
+	if (read_counters(j, &c, path, sizeof(path)) || !c.batches)
+		return -1;
+	for (i = 0; i < c.n; i++)
+		if (!strcmp(c.name[i], name)) {
+			*v = strtoull(c.v[i][0], NULL, 10);
+			return 0;
+		}
+	return -1;
+}
+
 void job_counters(struct job *j)
 {
 	static struct counters c;
-	char path[96], line[512];
 	unsigned int i, b;
-	struct stat st;
-	FILE *f;
+	char path[96];
 
-	if (fstat(j->gpu.fd, &st))
-		return;
-	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%u/amdgpu_userptr_batch",
-		 minor(st.st_rdev));
-	f = fopen(path, "r");
-	if (!f) {
+	if (read_counters(j, &c, path, sizeof(path))) {
 		printf("\nkernel's counters: %s cannot be read\n", path);
 		return;
 	}
-	while (fgets(line, sizeof(line), f))
-		parse(&c, line);
-	fclose(f);
-
 	printf("\n%-28s %10s %16s\n", "kernel's counters", "batch", "read-only batch");
 	for (i = 0; i < c.n; i++) {
 		printf("%-28s", c.name[i]);

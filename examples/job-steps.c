@@ -84,6 +84,26 @@ static int step_first_use(struct job *j, uint32_t *changed)
 	return 0;
 }
 
+static int step_unchanged(struct job *j, uint32_t *changed)
+{
+	uint64_t walks[2], changes[2];
+
+	if (job_counter(j, "walks", &walks[0]) || job_counter(j, "invalidations", &changes[0])) {
+		snprintf(j->note, sizeof(j->note), "the kernel's counters cannot be read");
+		return STEP_SKIPPED;
+	}
+	if (job_gpu_reads(j, &j->rw) || job_gpu_writes(j, &j->rw))
+		return -1;
+	if (job_counter(j, "walks", &walks[1]) || job_counter(j, "invalidations", &changes[1]))
+		return report_fail("the kernel's counters are gone");
+	/* The system may have moved a page meanwhile; then there is work to do. */
+	if (changes[1] == changes[0] && walks[1] != walks[0])
+		return report_fail("the kernel looked at the pages again though nothing changed");
+	if (walks[1] == walks[0])
+		snprintf(j->note, sizeof(j->note), "no look at any page");
+	return 0;
+}
+
 static int unmap(struct job *j, struct piece *p)
 {
 	return munmap(p->addr, p->size) ? failed("munmap", p) : 0;
@@ -360,6 +380,7 @@ static int step_collapse(struct job *j, uint32_t *changed)
 
 const struct step job_steps[] = {
 	{ "first use", step_first_use },
+	{ "nothing", step_unchanged },
 	{ "munmap, then mapped again", step_remap },
 	{ "MADV_DONTNEED", step_dontneed },
 	{ "hole punched into memfd", step_punch },

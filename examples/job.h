@@ -119,6 +119,16 @@ extern const unsigned int job_n_steps;
 int job_time(struct job *j, uint32_t n, uint32_t many, uint32_t rounds);
 
 /**
+ * job_counter - what the kernel has counted for the batch that the GPU writes to
+ * @j: the job
+ * @name: of the counter, as in the kernel's file
+ * @v: returned value
+ *
+ * Returns 0 or -1 if it cannot be read.
+ */
+int job_counter(struct job *j, const char *name, uint64_t *v);
+
+/**
  * job_counters - print what the kernel counted for our batches
  *
  * From debugfs, which only root may read: without it, that is said.

@@ -164,7 +164,7 @@ amdgpu_userptr_batch_alloc(struct amdgpu_device *adev, u32 num_ranges, u32 flags
 	struct amdgpu_userptr_batch *batch;
 	int r;
 
-	batch = kzalloc(sizeof(*batch), GFP_KERNEL_ACCOUNT);
+	batch = kzalloc_obj(*batch, GFP_KERNEL_ACCOUNT);
 	if (!batch)
 		return ERR_PTR(-ENOMEM);
 

@@ -69,9 +69,10 @@ void amdgpu_userptr_batch_dma_unmap(struct amdgpu_userptr_batch *batch,
 static void amdgpu_userptr_quiesce(struct amdgpu_userptr_batch *batch,
 				   unsigned long start, unsigned long end)
 {
+	const struct amdgpu_userptr_ranges *rs = &batch->ranges;
 	struct amdgpu_userptr_notifier *n;
 	struct amdgpu_userptr_range *r;
-	u32 lo = 0, hi = batch->num_notifiers, i, pos;
+	u32 lo = 0, hi = batch->num_notifiers, pos;
 	long ret;
 
 	/*
@@ -95,11 +96,13 @@ static void amdgpu_userptr_quiesce(struct amdgpu_userptr_batch *batch,
 	}
 
 	mutex_lock(&batch->dma_lock);
-	for (i = lo; i < batch->num_notifiers; i++) {
-		n = &batch->notifiers[i];
+	for (n = &batch->notifiers[lo]; n < &batch->notifiers[batch->num_notifiers]; n++) {
 		if (n->base.interval_tree.start >= end)
 			break;
-		amdgpu_userptr_for_each_overlap(batch, n, start, end, pos, r) {
+		for (pos = amdgpu_userptr_ranges_overlap(rs, n->first, n->last, start, end);
+		     pos < n->last;
+		     pos = amdgpu_userptr_ranges_overlap(rs, pos + 1, n->last, start, end)) {
+			r = &rs->range[rs->by_addr[pos]];
 			if (!READ_ONCE(r->dma))
 				continue;
 			amdgpu_userptr_batch_dma_unmap(batch, r);
@@ -129,6 +132,7 @@ static bool amdgpu_userptr_invalidate_start(struct mmu_interval_notifier *mni,
 	struct amdgpu_userptr_notifier *n =
 		container_of(mni, struct amdgpu_userptr_notifier, base);
 	struct amdgpu_userptr_batch *batch = n->batch;
+	struct amdgpu_userptr_ranges *rs = &batch->ranges;
 	struct amdgpu_userptr_range *r;
 	bool stale = false, mapped = false, alone = false;
 	u32 pos;
@@ -140,13 +144,14 @@ static bool amdgpu_userptr_invalidate_start(struct mmu_interval_notifier *mni,
 
 	mmu_interval_set_seq(mni, cur_seq);
 
-	amdgpu_userptr_for_each_overlap(batch, n, event->start, event->end, pos, r) {
+	for (pos = amdgpu_userptr_ranges_overlap(rs, n->first, n->last, event->start, event->end);
+	     pos < n->last;
+	     pos = amdgpu_userptr_ranges_overlap(rs, pos + 1, n->last, event->start, event->end)) {
+		r = &rs->range[rs->by_addr[pos]];
 		mapped |= r->dma;
 		if (r->state == AMDGPU_USERPTR_DIRTY)
 			continue;
-		amdgpu_userptr_range_set_state(&batch->ranges,
-					       batch->ranges.by_addr[pos],
-					       AMDGPU_USERPTR_DIRTY);
+		amdgpu_userptr_range_set_state(rs, rs->by_addr[pos], AMDGPU_USERPTR_DIRTY);
 		batch->stat.invalidations++;
 		stale = true;
 	}
@@ -222,7 +227,7 @@ int amdgpu_userptr_batch_insert_notifiers(struct amdgpu_userptr_batch *batch,
 		n = &batch->notifiers[batch->num_notifiers];
 		n->batch = batch;
 		n->first = iv.first;
-		n->count = iv.count;
+		n->last = pos;
 		r = mmu_interval_notifier_insert(&n->base, batch->mm, iv.start,
 						 iv.end - iv.start,
 						 &amdgpu_userptr_notifier_ops);
@@ -309,6 +314,7 @@ static int amdgpu_userptr_check_anon(struct amdgpu_userptr_batch *batch,
 	r = mmap_read_lock_killable(batch->mm);
 	if (r)
 		return r;
+
 	for_each_vma_range(vmi, vma, end) {
 		if (vma->vm_file) {
 			r = -EPERM;
@@ -385,7 +391,7 @@ static int amdgpu_userptr_walk_many(struct amdgpu_userptr_batch *batch,
 	memset(scratch, 0, npages * sizeof(*scratch));
 	first = amdgpu_userptr_notifier_at(batch, win->first);
 	for (n = first, pos = win->first; pos < win->first + win->count; pos++) {
-		if (pos >= n->first + n->count)
+		if (pos >= n->last)
 			n++;
 		range = &batch->ranges.range[batch->ranges.by_addr[pos]];
 		if (pos == win->first || pos == n->first)
@@ -420,6 +426,7 @@ static int amdgpu_userptr_fault_window(struct amdgpu_userptr_batch *batch,
 				       const struct amdgpu_userptr_interval *win,
 				       unsigned long *scratch, unsigned long deadline)
 {
+	const struct amdgpu_userptr_ranges *rs = &batch->ranges;
 	struct amdgpu_userptr_notifier *n;
 	struct amdgpu_userptr_range *range;
 	u32 pos, idx, wanted = 0;
@@ -442,8 +449,7 @@ static int amdgpu_userptr_fault_window(struct amdgpu_userptr_batch *batch,
 
 	n = amdgpu_userptr_notifier_at(batch, win->first);
 	if (win->count == 1)
-		r = amdgpu_userptr_walk_single(batch, n,
-					       &batch->ranges.range[batch->ranges.by_addr[win->first]],
+		r = amdgpu_userptr_walk_single(batch, n, &rs->range[rs->by_addr[win->first]],
 					       deadline);
 	else
 		r = amdgpu_userptr_walk_many(batch, win, scratch, deadline);
@@ -452,7 +458,7 @@ static int amdgpu_userptr_fault_window(struct amdgpu_userptr_batch *batch,
 
 	mutex_lock(&batch->adev->notifier_lock);
 	for (pos = win->first; pos < win->first + win->count; pos++) {
-		if (pos >= n->first + n->count)
+		if (pos >= n->last)
 			n++;
 		idx = batch->ranges.by_addr[pos];
 		range = &batch->ranges.range[idx];

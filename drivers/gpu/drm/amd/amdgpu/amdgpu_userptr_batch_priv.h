@@ -22,8 +22,8 @@ struct amdgpu_userptr_notifier {
 	unsigned long seq;
 	/** @first: Position of the first range in the order of addresses; constant. */
 	u32 first;
-	/** @count: Number of positions; constant. */
-	u32 count;
+	/** @last: First position behind its ranges; constant. */
+	u32 last;
 };
 
 /**
@@ -122,15 +122,6 @@ struct amdgpu_userptr_batch {
 	/** @node: Link in &amdgpu_userptr_batch_mgr.batches. */
 	struct list_head node;
 };
-
-/* Iterate over the positions of @n whose ranges may overlap [start, end). */
-#define amdgpu_userptr_for_each_overlap(b, n, start, end, pos, r)		\
-	for ((pos) = amdgpu_userptr_ranges_first(&(b)->ranges, (n)->first,	\
-						 (n)->count, (start));		\
-	     (pos) < (n)->first + (n)->count &&					\
-	     ((r) = &(b)->ranges.range[(b)->ranges.by_addr[pos]])->addr < (end); \
-	     (pos)++)								\
-		if (amdgpu_userptr_range_end(r) > (start))
 
 int amdgpu_userptr_batch_insert_notifiers(struct amdgpu_userptr_batch *batch,
 					  u32 *bad_range);

@@ -210,34 +210,43 @@ bool amdgpu_userptr_ranges_window(const struct amdgpu_userptr_ranges *rs, u32 po
 EXPORT_SYMBOL_IF_KUNIT(amdgpu_userptr_ranges_window);
 
 /**
- * amdgpu_userptr_ranges_first - first range that ends behind an address
+ * amdgpu_userptr_ranges_overlap - next range that overlaps an address range
  *
  * @rs: sorted ranges
- * @first: first position of an interval
- * @count: number of its positions
- * @addr: address
+ * @pos: position in the order of addresses to start at
+ * @last: first position behind the interval
+ * @start: first address
+ * @end: first address behind
  *
- * Ranges from the returned position on may still end before @addr if they are
- * part of a longer one; none before it reaches @addr.
- *
- * Returns: position, @first + @count if there is none
+ * Returns: position, @last if there is none
  */
-u32 amdgpu_userptr_ranges_first(const struct amdgpu_userptr_ranges *rs, u32 first,
-				u32 count, unsigned long addr)
+u32 amdgpu_userptr_ranges_overlap(const struct amdgpu_userptr_ranges *rs, u32 pos,
+				  u32 last, unsigned long start, unsigned long end)
 {
-	u32 lo = first, hi = first + count;
+	const struct amdgpu_userptr_range *r;
+	u32 hi = last;
 
-	while (lo < hi) {
-		u32 mid = lo + (hi - lo) / 2;
+	/* No range before the first one with max_end > start reaches start. */
+	while (pos < hi) {
+		u32 mid = pos + (hi - pos) / 2;
 
-		if (rs->range[rs->by_addr[mid]].max_end > addr)
+		if (rs->range[rs->by_addr[mid]].max_end > start)
 			hi = mid;
 		else
-			lo = mid + 1;
+			pos = mid + 1;
 	}
-	return lo;
+
+	/* Those behind it may still end before start, inside a longer one. */
+	for (; pos < last; pos++) {
+		r = &rs->range[rs->by_addr[pos]];
+		if (r->addr >= end)
+			break;
+		if (amdgpu_userptr_range_end(r) > start)
+			return pos;
+	}
+	return last;
 }
-EXPORT_SYMBOL_IF_KUNIT(amdgpu_userptr_ranges_first);
+EXPORT_SYMBOL_IF_KUNIT(amdgpu_userptr_ranges_overlap);
 
 /**
  * amdgpu_userptr_ranges_at_page - range that holds a page of the BO

@@ -101,8 +101,8 @@ u32 amdgpu_userptr_ranges_interval(const struct amdgpu_userptr_ranges *rs, u32 p
 bool amdgpu_userptr_ranges_window(const struct amdgpu_userptr_ranges *rs, u32 pos,
 				  unsigned long max_pages, unsigned long max_gap,
 				  struct amdgpu_userptr_interval *win);
-u32 amdgpu_userptr_ranges_first(const struct amdgpu_userptr_ranges *rs, u32 first,
-				u32 count, unsigned long addr);
+u32 amdgpu_userptr_ranges_overlap(const struct amdgpu_userptr_ranges *rs, u32 pos,
+				  u32 last, unsigned long start, unsigned long end);
 u32 amdgpu_userptr_ranges_at_page(const struct amdgpu_userptr_ranges *rs, u32 page);
 void amdgpu_userptr_range_set_state(struct amdgpu_userptr_ranges *rs, u32 i,
 				    enum amdgpu_userptr_state state);

@@ -199,17 +199,10 @@ static void overlap_sweep(struct kunit *test)
 
 			for (pos = 0, found = 0; pos < rs->count; pos = next) {
 				next = amdgpu_userptr_ranges_interval(rs, pos, &iv);
-				i = amdgpu_userptr_ranges_first(rs, iv.first, iv.count,
-								P(start));
-				for (; i < next; i++) {
-					const struct amdgpu_userptr_range *r =
-						&rs->range[rs->by_addr[i]];
-
-					if (r->addr >= P(end))
-						break;
-					if (amdgpu_userptr_range_end(r) > P(start))
-						found |= BIT(rs->by_addr[i]);
-				}
+				for (i = pos - 1;
+				     (i = amdgpu_userptr_ranges_overlap(rs, i + 1, next, P(start),
+									P(end))) < next;)
+					found |= BIT(rs->by_addr[i]);
 			}
 			KUNIT_EXPECT_EQ_MSG(test, expected, found,
 					    "pages %llu to %llu", start, end);
@@ -341,7 +334,8 @@ static void many_shuffled_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count, amdgpu_userptr_ranges_interval(&rs, 0, &iv));
 	KUNIT_EXPECT_EQ(test, P(count), (u64)iv.end);
 	for (i = 0; i < count; i += 997)
-		KUNIT_EXPECT_EQ(test, i, amdgpu_userptr_ranges_first(&rs, 0, count, P(i)));
+		KUNIT_EXPECT_EQ(test, i, amdgpu_userptr_ranges_overlap(&rs, 0, count, P(i),
+								       P(i + 1)));
 	amdgpu_userptr_ranges_fini(&rs);
 }
 

@@ -87,7 +87,15 @@ struct fake_host *fake_host_create(const struct vgpu_block *const *blocks,
 				   size_t ram_size, size_t vram_size,
 				   bool strict)
 {
-	struct vgpu_config cfg = { .host = &ops, .strict_tlb = strict };
+	return fake_host_create_broken(blocks, ram_size, vram_size, strict, 0);
+}
+
+struct fake_host *fake_host_create_broken(const struct vgpu_block *const *blocks,
+					  size_t ram_size, size_t vram_size,
+					  bool strict, uint32_t broken)
+{
+	struct vgpu_config cfg = { .host = &ops, .strict_tlb = strict,
+				   .broken = broken };
 	struct fake_host *h;
 	int err;
 

@@ -33,6 +33,10 @@ struct fake_host {
 struct fake_host *fake_host_create(const struct vgpu_block *const *blocks,
 				   size_t ram_size, size_t vram_size,
 				   bool strict);
+/* The same with faults injected: @broken is a mask of enum vgpu_break. */
+struct fake_host *fake_host_create_broken(const struct vgpu_block *const *blocks,
+					  size_t ram_size, size_t vram_size,
+					  bool strict, uint32_t broken);
 void fake_host_destroy(struct fake_host *h);
 unsigned int fake_host_irqs(struct fake_host *h, unsigned int vector);
 unsigned int fake_host_logs(struct fake_host *h, enum vgpu_log_level level);

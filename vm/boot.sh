@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Boot the VM, run one command in it, say how it went. Sourced after the others.
+# The caller sets the VM_* variables below before vm_run.
+
+VM_GPU=1			# 0: no virtual GPU
+VM_DRIVER=1			# 0: do not load amdgpu
+VM_MODULE_ARGS="fw_load_type=0 dpm=1 dc=0 user_queue=1"
+VM_SHARE=			# host directory for /share, or empty
+VM_TIMEOUT=0			# seconds for the whole VM, 0: no limit
+VM_TTY=0			# 1: the command gets our terminal
+VM_APPEND=			# more words for the kernel's command line
+VM_CPUS=2
+VM_SWAP_MIB=2048		# zram swap in the guest
+VM_RAM_MIB=${VM_RAM_MIB:-}	# guest memory; empty: what the machine has room for
+
+# ram_for_guest: MiB. 10 GiB are reserved, not used: the guest takes what it touches.
+ram_for_guest()
+{
+	local have limit used
+	have=$(awk '$1 == "MemAvailable:" { print int($2 / 1024) }' /proc/meminfo)
+	limit=$(cat /sys/fs/cgroup/memory.max 2>/dev/null)
+	if [[ "$limit" =~ ^[0-9]+$ ]]; then
+		used=$(cat /sys/fs/cgroup/memory.current)
+		limit=$(((limit - used) / 1048576))
+		[ "$limit" -ge "$have" ] || have=$limit
+	fi
+	if [ "$have" -ge 12288 ]; then
+		echo 10240
+	else
+		echo $((have * 3 / 4 / 256 * 256))
+	fi
+}
+
+# Whether KVM works is known only by booting a guest: where /dev/kvm is itself a
+# paravirtual one, guests hang without a word. Tried once per machine and kernel.
+accel_probe()
+{
+	local answer run=$RUN_DIR key
+	key=$(uname -r)
+	ACCEL=tcg,thread=multi
+	[ -w /dev/kvm ] || return 0
+	answer=$(sed -n "s/^$key //p" "$CACHE/kvm" 2>/dev/null)
+	if [ -z "$answer" ]; then
+		answer=no
+		qemu_args kvm 512
+		QEMU+=(-append "console=ttyS0 panic=-1 vm.probe=1")
+		: >"$run/kvm.report"
+		in_tree "$GUEST/supervise" -t 20 -a 20 -c "$CACHE/log/kvm.log" -r "$run/kvm.report" \
+			-- "${QEMU[@]}" >/dev/null 2>&1
+		grep -q '^status 0' "$run/kvm.report" && answer=yes
+		echo "$key $answer" >"$CACHE/kvm"
+		say "KVM works here: $answer"
+	fi
+	[ "$answer" = yes ] && ACCEL=kvm
+	return 0
+}
+
+# qemu_args ACCEL MIB: fill QEMU with what every guest has
+qemu_args()
+{
+	QEMU=(qemu-system-x86_64 -accel "$1" -M q35 -smp "$VM_CPUS" -m "${2}M"
+		-object "memory-backend-memfd,id=ram,size=${2}M,share=on,reserve=off"
+		-machine memory-backend=ram -nodefaults -no-user-config -nographic -no-reboot
+		-chardev stdio,id=console,signal=off -serial chardev:console
+		-device virtio-serial-pci -chardev socket,id=frames,fd=3
+		-device virtserialport,chardev=frames,name=vm.frames
+		-object rng-random,id=rng,filename=/dev/urandom -device virtio-rng-pci,rng=rng
+		-kernel "$KERNEL/bzImage" -initrd "$GUEST/initramfs")
+	# 5-level page tables only make every walk of an emulated CPU longer
+	if [ "$1" = kvm ]; then
+		QEMU+=(-cpu host)
+	else
+		QEMU+=(-cpu "max,la57=off")
+	fi
+}
+
+# share_args TAG DIR read: one host directory for the guest
+share_args()
+{
+	QEMU+=(-fsdev "local,id=$1,path=$2,security_model=none,multidevs=remap$([ "$3" = ro ] && echo ,readonly=on)"
+		-device "virtio-9p-pci,fsdev=$1,mount_tag=$1")
+}
+
+write_words() { printf '%s\0' "$@"; }
+
+# vm_run CMD...: sets VM_STATUS (what run exits with) and VM_LOG
+vm_run()
+{
+	local append device=() supervise=() args=()
+
+	RUN_DIR=$(mktemp -d "$CACHE/run.XXXXXX") || die $EX_SPACE "cannot write to $CACHE"
+	mkdir -p "$RUN_DIR/firmware" "$CACHE/log/vm"
+	VM_LOG=$CACHE/log/vm/$(date +%Y%m%d-%H%M%S)-$$
+	mkdir -p "$VM_LOG"
+	exec {in_use}>>"$CACHE/in-use"
+	flock -s "$in_use"
+
+	accel_probe
+	[ -n "$VM_RAM_MIB" ] || VM_RAM_MIB=$(ram_for_guest)
+	[ "$VM_RAM_MIB" -ge 1024 ] ||
+		die $EX_MEMORY "a guest needs at least 1 GiB of free memory, there is room for $VM_RAM_MIB MiB"
+
+	write_words "$@" >"$RUN_DIR/argv"
+	write_words PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+		"TERM=${TERM:-dumb}" LC_ALL=C.UTF-8 USER=root "VM_RAM_MIB=$VM_RAM_MIB" \
+		"VM_KERNEL=$FLAVOUR" "VM_ACCEL=${ACCEL%%,*}" AMDGPU_ENABLE_USERQTEST=1 "${VM_ENV[@]}" >"$RUN_DIR/env"
+	if [ "$VM_DRIVER" = 1 ] && [ "$VM_GPU" = 1 ]; then
+		# shellcheck disable=SC2086 # words are wanted
+		write_words modprobe amdgpu $VM_MODULE_ARGS >"$RUN_DIR/modprobe"
+	else
+		: >"$RUN_DIR/modprobe"
+	fi
+
+	# clocks of an emulated CPU are not worth a watchdog; a dead kernel must end the VM
+	append="console=ttyS0 panic=-1 oops=panic hung_task_panic=1 tsc=unstable no5lvl"
+	append+=" vm.cache=$CACHE vm.project=$PROJECT vm.build=$BUILD vm.kernel=$KERNEL"
+	append+=" vm.swap=$VM_SWAP_MIB vm.tty=$VM_TTY vm.cwd=/root"
+	[ -z "$VM_SHARE" ] || append+=" vm.share=1"
+
+	qemu_args "$ACCEL" "$VM_RAM_MIB"
+	share_args root "$TREE" ro
+	share_args run "$RUN_DIR" ro
+	share_args cache "$CACHE" ro
+	share_args project "$PROJECT" ro
+	if [ -n "$VM_SHARE" ]; then
+		EXTRA_BINDS+=("$VM_SHARE")
+		share_args share "$VM_SHARE" rw
+	fi
+	QEMU+=(-append "$append${VM_APPEND:+ $VM_APPEND}")
+	if [ "$VM_GPU" = 1 ]; then
+		device=("$BUILD/vgpu/vgpu" --socket "$RUN_DIR/gpu" --write-rom "$RUN_DIR/rom" --write-firmware "$RUN_DIR/firmware")
+		QEMU+=(-device pcie-root-port,id=rp0,chassis=1,slot=1
+			-device "{\"driver\":\"vfio-user-pci\",\"bus\":\"rp0\",\"romfile\":\"$RUN_DIR/rom\",\"x-msg-timeout\":60000,\"socket\":{\"path\":\"$RUN_DIR/gpu\",\"type\":\"unix\"}}")
+	fi
+	supervise=("$GUEST/supervise" -t "$VM_TIMEOUT" -c "$VM_LOG/console" -r "$RUN_DIR/report")
+	[ "$VM_TTY" = 0 ] || supervise+=(-i)
+	printf '%q ' "${QEMU[@]}" >"$VM_LOG/qemu"
+	say "$(cat "$VM_LOG/qemu")"
+
+	args=("$VM_DIR/host/session" "$RUN_DIR" "$VM_LOG" ${#device[@]} "${device[@]}" "${supervise[@]}" -- "${QEMU[@]}")
+	in_tree "${args[@]}" <&0 &
+	vm_pid=$!
+	wait "$vm_pid"
+	vm_pid=
+	vm_judge
+	rm -rf "$RUN_DIR"
+	RUN_DIR=
+}
+
+# vm_judge: from the report to VM_STATUS, with a line for what is not the command's own doing
+vm_judge()
+{
+	local kind text device
+	read -r kind text < <(grep -v -e '^taint ' -e '^note ' "$RUN_DIR/report" 2>/dev/null)
+	device=$(cat "$RUN_DIR/device" 2>/dev/null)
+	cp "$RUN_DIR/report" "$VM_LOG/" 2>/dev/null
+	sed -n 's/^note /run: note: /p' "$RUN_DIR/report" >&2 2>/dev/null
+	case $kind in
+	status)
+		VM_STATUS=$text
+		;;
+	failed)
+		VM_STATUS=$EX_GPU
+		say_error "$text (kernel log: $VM_LOG/console)"
+		tail -n 15 "$VM_LOG/console" | sed 's/^/     | /' >&2
+		;;
+	qemu)
+		VM_STATUS=$EX_QEMU
+		say_error "QEMU: $text"
+		tail -n 5 "$VM_LOG/console" | sed 's/^/     | /' >&2
+		;;
+	*)
+		VM_STATUS=$EX_LOST
+		say_error "VM lost: ${text:-no report} (kernel log: $VM_LOG/console)"
+		;;
+	esac
+	vm_taint "$(sed -n 's/^taint //p' "$RUN_DIR/report" 2>/dev/null)"
+	if [ "$VM_GPU" = 1 ] && [ "${device:-none}" != 0 ]; then
+		say_error "the virtual GPU ended with status ${device:-none} (log: $VM_LOG/vgpu)"
+		[ "$VM_STATUS" != 0 ] || VM_STATUS=$EX_STRICT
+	fi
+	vm_forget_old
+}
+
+say_error() { printf 'run: %s\n' "$*" >&2; }
+
+# bits of Documentation/admin-guide/tainted-kernels.rst
+vm_taint()
+{
+	local mask=${1:-0} said=
+	[ $((mask & 1 << 7)) = 0 ] || said+=" died,"
+	[ $((mask & 1 << 9)) = 0 ] || said+=" warned,"
+	[ $((mask & 1 << 14)) = 0 ] || said+=" soft lockup,"
+	[ $((mask & 1 << 5)) = 0 ] || said+=" bad page,"
+	[ -z "$said" ] || say_error "the guest's kernel:${said%,} (kernel log: $VM_LOG/console)"
+}
+
+# keep the logs of the last 50 VMs
+vm_forget_old()
+{
+	find "$CACHE/log/vm" -mindepth 1 -maxdepth 1 -type d | LC_ALL=C sort | head -n -50 |
+		while read -r d; do rm -rf "$d"; done
+}

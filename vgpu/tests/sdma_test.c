@@ -1,0 +1,898 @@
+/* SPDX-License-Identifier: MIT */
+/* SDMA: rings by register and by MQD, and every packet. */
+#include "test.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "blocks.h"
+#include "fake_host.h"
+#include "fake_mem.h"
+#include "hwregs.h"
+#include "tc_atomic.h"
+#include "gc/gc_11_0_0_offset.h"
+#include "gc/gc_11_0_0_sh_mask.h"
+#include "v11_structs.h"
+
+#define RING		0x10000u
+#define RING_LOG2	8
+#define RING_DW		(1u << RING_LOG2)
+#define RPTR		0x8000u
+#define IB		0x20000u
+#define DATA		0x40000u
+#define DOORBELL	0x200u
+#define MQD		0x60000u
+#define FENCE		0x61000u
+#define USER_RPTR	0x62000u
+#define USER_WPTR	0x62008u
+#define USER_DOORBELL	0x401u
+#define NOWHERE		FAKE_MEM_SIZE
+
+#define REQ_REG		VREG(GC, regGCVM_INVALIDATE_ENG0_REQ)
+#define ACK_REG		VREG(GC, regGCVM_INVALIDATE_ENG0_ACK)
+/* Any register of no block. */
+#define SOME_REG	0x1234u
+
+/* Stands in for the invalidate engines, whose acknowledgement can be held. */
+static bool hold_ack;
+
+static void req_write(struct vgpu *dev, void *priv, uint32_t reg, uint32_t value)
+{
+	(void)priv;
+	vgpu_reg_poke(dev, reg, value);
+	if (!hold_ack)
+		vgpu_reg_poke(dev, reg - REQ_REG + ACK_REG, value & 0xffff);
+}
+
+static const struct vgpu_reg_range inv_ranges[] = {
+	{ VREG(GC, regGCVM_INVALIDATE_ENG0_REQ),
+	  VREG(GC, regGCVM_INVALIDATE_ENG17_REQ), NULL, req_write, 0 },
+};
+
+static int inv_init(struct vgpu *dev, void **priv)
+{
+	(void)priv;
+	return vgpu_reg_register(dev, inv_ranges, ARRAY_SIZE(inv_ranges), NULL);
+}
+
+static const struct vgpu_block inv_block = { .name = "inv", .init = inv_init };
+
+static const struct vgpu_block *const blocks[] = {
+	&vgpu_block_sdma, &inv_block, NULL,
+};
+
+static uint64_t wptr;	/* of the kernel's ring, dwords */
+
+static void wreg(struct fake_host *h, uint32_t reg, uint32_t v)
+{
+	vgpu_reg_write(h->dev, reg, v);
+}
+
+/* As sdma_v6_0_gfx_resume_instance(), in its order. */
+static void ring_on(struct fake_host *h, unsigned int engine, bool doorbell)
+{
+	uint32_t o = engine * 0x600;
+	uint32_t cntl = VREG(GC, regSDMA0_QUEUE0_RB_CNTL) + o;
+
+	wreg(h, cntl, VFIELD(SDMA0_QUEUE0_RB_CNTL, RB_SIZE, RING_LOG2));
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_RPTR) + o, 0);
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_RPTR_HI) + o, 0);
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_WPTR) + o, 0);
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_WPTR_HI) + o, 0);
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_RPTR_ADDR_HI) + o, 0);
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_RPTR_ADDR_LO) + o, RPTR);
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_BASE) + o, RING >> 8);
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_BASE_HI) + o, 0);
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_DOORBELL) + o,
+	     VFIELD(SDMA0_QUEUE0_DOORBELL, ENABLE, doorbell));
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_DOORBELL_OFFSET) + o,
+	     VFIELD(SDMA0_QUEUE0_DOORBELL_OFFSET, OFFSET, DOORBELL));
+	wreg(h, VREG(GC, regSDMA0_F32_CNTL) + engine * 0x20, 0);
+	wreg(h, cntl, VFIELD(SDMA0_QUEUE0_RB_CNTL, RB_SIZE, RING_LOG2) |
+	     VFIELD(SDMA0_QUEUE0_RB_CNTL, RPTR_WRITEBACK_ENABLE, 1) |
+	     VFIELD(SDMA0_QUEUE0_RB_CNTL, RB_ENABLE, 1));
+	wptr = 0;
+}
+
+static struct fake_host *start_broken(uint32_t broken)
+{
+	struct fake_host *h = fake_host_create_broken(blocks, 4096, 1 << 20, false,
+						      broken);
+
+	if (!h)
+		return NULL;
+	fake_mem_reset();
+	hold_ack = false;
+	wreg(h, VREG(GC, regSDMA0_CNTL), 1);
+	ring_on(h, 0, true);
+	return h;
+}
+
+static struct fake_host *start(void)
+{
+	return start_broken(0);
+}
+
+static void put(const uint32_t *dw, unsigned int n)
+{
+	while (n--)
+		fake_mem_put32(RING + (wptr++ & (RING_DW - 1)) * 4, *dw++);
+}
+
+static void ring(struct fake_host *h)
+{
+	vgpu_doorbell_ring(h->dev, DOORBELL, wptr << 2, 8);
+}
+
+#define PUT(...) do {							\
+	const uint32_t dw_[] = { __VA_ARGS__ };				\
+	put(dw_, ARRAY_SIZE(dw_));					\
+} while (0)
+
+static bool idle(void)
+{
+	return fake_mem_get64(RPTR) == wptr << 2;
+}
+
+/* ---- packets ---- */
+
+#define MAX_DW	16
+#define WORDS	8
+
+struct word {
+	uint32_t at, value;
+};
+
+/* FLAG is written by whatever follows the packet under test. */
+#define FLAG	(DATA + 0xff00)
+
+/* Headers, from sdma_v6_0_0_pkt_open.h and the driver's use of it. */
+static const struct packet_row {
+	const char *name;
+	uint32_t dw[MAX_DW];
+	unsigned int n;
+	struct word before[WORDS], after[WORDS];
+	bool halts;		/* nothing behind it is executed */
+	bool process;		/* only halts when a process uses it */
+} packet_rows[] = {
+	{ "NOP", { 0 }, 1 },
+	{ "NOP with payload", { 3 << 16, 0xdead, 0xdead, 0xdead }, 4 },
+	{ "COPY_LINEAR", { 1, 11, 0, DATA, 0, DATA + 0x100, 0 }, 7,
+	  { { DATA, 1 }, { DATA + 4, 2 }, { DATA + 8, 3 }, { DATA + 12, 4 } },
+	  { { DATA + 0x100, 1 }, { DATA + 0x104, 2 }, { DATA + 0x108, 3 },
+	    { DATA + 0x10c, 0 } } },
+	{ "COPY_LINEAR, unaligned", { 1, 1, 0, DATA + 1, 0, DATA + 0x102, 0 }, 7,
+	  { { DATA, 0x44332211 } }, { { DATA + 0x100, 0x33220000 } } },
+	{ "COPY_LINEAR, overlap up", { 1, 11, 0, DATA, 0, DATA + 4, 0 }, 7,
+	  { { DATA, 1 }, { DATA + 4, 2 }, { DATA + 8, 3 } },
+	  { { DATA + 4, 1 }, { DATA + 8, 2 }, { DATA + 12, 3 } } },
+	{ "COPY_LINEAR to two places", { 1 | 1 << 27, 3, 0, DATA, 0, DATA + 0x100, 0,
+	  DATA + 0x200, 0 }, 9, { { DATA, 7 } },
+	  { { DATA + 0x100, 7 }, { DATA + 0x200, 7 } } },
+	{ "COPY_LINEAR into a hole", { 1, 3, 0, DATA, 0, NOWHERE, 0 }, 7 },
+	/* 2 x 2 dwords from (1, 1) of a 4-wide image to (0, 0) of a 2-wide one */
+	{ "COPY_LINEAR_SUB_WIND", { 1 | 4 << 8 | 2u << 29, DATA, 0, 1 | 1 << 16,
+	  3 << 13, 15, DATA + 0x100, 0, 0, 1 << 13, 3, 1 | 1 << 16, 0 }, 13,
+	  { { DATA + 0x14, 1 }, { DATA + 0x18, 2 }, { DATA + 0x1c, 9 },
+	    { DATA + 0x24, 3 }, { DATA + 0x28, 4 } },
+	  { { DATA + 0x100, 1 }, { DATA + 0x104, 2 }, { DATA + 0x108, 3 },
+	    { DATA + 0x10c, 4 }, { DATA + 0x110, 0 } } },
+	{ "WRITE_LINEAR of one", { 2, DATA, 0, 0, 0xdeadbeef }, 5, { { 0 } },
+	  { { DATA, 0xdeadbeef } } },
+	{ "WRITE_LINEAR of three", { 2, DATA, 0, 2, 1, 2, 3 }, 7, { { 0 } },
+	  { { DATA, 1 }, { DATA + 4, 2 }, { DATA + 8, 3 }, { DATA + 12, 0 } } },
+	{ "FENCE", { 5 | 3 << 16, DATA, 0, 0x1234 }, 4, { { 0 } },
+	  { { DATA, 0x1234 } } },
+	{ "POLL_REGMEM of memory", { 8 | 1u << 31 | 3 << 28, DATA, 0, 5, ~0u,
+	  0xfff << 16 }, 6, { { DATA, 5 } } },
+	{ "POLL_REGMEM, both masked", { 8 | 1u << 31 | 3 << 28, DATA, 0, 0x105, 0xff,
+	  0xfff << 16 }, 6, { { DATA, 0x905 } } },
+	{ "POLL_REGMEM always", { 8 | 1u << 31, DATA, 0, 5, ~0u, 0 }, 6 },
+	{ "POLL_REGMEM <", { 8 | 1u << 31 | 1 << 28, DATA, 0, 5, ~0u, 0 }, 6,
+	  { { DATA, 4 } } },
+	{ "POLL_REGMEM <=", { 8 | 1u << 31 | 2 << 28, DATA, 0, 5, ~0u, 0 }, 6,
+	  { { DATA, 5 } } },
+	{ "POLL_REGMEM !=", { 8 | 1u << 31 | 4 << 28, DATA, 0, 5, ~0u, 0 }, 6,
+	  { { DATA, 6 } } },
+	{ "POLL_REGMEM >=", { 8 | 1u << 31 | 5 << 28, DATA, 0, 5, ~0u, 0 }, 6,
+	  { { DATA, 5 } } },
+	{ "POLL_REGMEM >", { 8 | 1u << 31 | 6u << 28, DATA, 0, 5, ~0u, 0 }, 6,
+	  { { DATA, 6 } } },
+	{ "POLL_REGMEM of a page that is gone", { 8 | 1u << 31 | 3 << 28, NOWHERE, 0,
+	  5, ~0u, 0 }, 6 },
+	{ "COND_EXE, true", { 9, DATA, 0, 1, 5, 2, DATA + 4, 0, 0, 0x77 }, 10,
+	  { { DATA, 1 } }, { { DATA + 4, 0x77 } } },
+	{ "COND_EXE, false", { 9, DATA, 0, 1, 5, 2, DATA + 4, 0, 0, 0x77 }, 10,
+	  { { DATA, 0 } }, { { DATA + 4, 0 } } },
+	{ "ATOMIC add", { 10 | 0x4fu << 25, DATA, 0, 5, 0, 0, 0, 0 }, 8,
+	  { { DATA, 7 } }, { { DATA, 12 } } },
+	{ "ATOMIC 64-bit add", { 10 | 0x6fu << 25, DATA, 0, 1, 0, 0, 0, 0 }, 8,
+	  { { DATA, ~0u } }, { { DATA, 0 }, { DATA + 4, 1 } } },
+	{ "ATOMIC compare and swap", { 10 | 0x08u << 25, DATA, 0, 9, 0, 7, 0, 0 }, 8,
+	  { { DATA, 7 } }, { { DATA, 9 } } },
+	{ "ATOMIC compare and swap, not equal", { 10 | 0x08u << 25, DATA, 0, 9, 0, 8,
+	  0, 0 }, 8, { { DATA, 7 } }, { { DATA, 7 } } },
+	{ "ATOMIC compare and swap, loop", { 10 | 1 << 16 | 0x08u << 25, DATA, 0, 9,
+	  0, 7, 0, 0 }, 8, { { DATA, 7 } }, { { DATA, 9 } } },
+	{ "CONST_FILL of dwords", { 11 | 2u << 30, DATA, 0, 0x12345678, 7 }, 5,
+	  { { DATA + 8, 1 } },
+	  { { DATA, 0x12345678 }, { DATA + 4, 0x12345678 }, { DATA + 8, 1 } } },
+	{ "CONST_FILL of bytes", { 11, DATA + 1, 0, 0x12345678, 4 }, 5, { { 0 } },
+	  { { DATA, 0x78787800 }, { DATA + 4, 0x00007878 } } },
+	{ "CONST_FILL of words", { 11 | 1u << 30, DATA + 2, 0, 0x12345678, 3 }, 5,
+	  { { 0 } }, { { DATA, 0x56780000 }, { DATA + 4, 0x00005678 } } },
+	{ "CONST_FILL of dwords, unaligned", { 11 | 2u << 30, DATA + 3, 0, 0x44332211,
+	  7 }, 5, { { 0 } },
+	  { { DATA, 0x11000000 }, { DATA + 4, 0x11443322 },
+	    { DATA + 8, 0x00443322 } } },
+	{ "PTEPDE", { 12, DATA, 0, 0x71, 0x80000000, 0x1000, 1, 0x1000, 0, 2 }, 10,
+	  { { 0 } },
+	  { { DATA, 0x1071 }, { DATA + 4, 0x80000001 }, { DATA + 8, 0x2071 },
+	    { DATA + 16, 0x3071 }, { DATA + 20, 0x80000001 }, { DATA + 24, 0 } } },
+	{ "TIMESTAMP set", { 13, 1, 2 }, 3 },
+	{ "SRBM_WRITE", { 14 | 0xfu << 28, SOME_REG, 0x55667788 }, 3, .process = true },
+	{ "POLL_REGMEM of a register", { 8 | 3 << 28, SOME_REG << 2, 0, 0, ~0u, 0 }, 6,
+	  .process = true },
+	{ "register to memory", { 8 | 1 << 8, SOME_REG << 2, DATA, 0 }, 4,
+	  { { DATA, 9 } }, { { DATA, 0 } }, .process = true },
+	{ "GPUVM_INV", { 16, 0x00880008, 0, 0 }, 4, .process = true },
+	{ "VM_INVALIDATION", { 8 | 4 << 8 | 3 << 16 | 0x1fu << 24, 0x00f80008, ~0u,
+	  8 | 0x1f << 16 }, 4, .process = true },
+	{ "GCR_REQ", { 17, 0, 0, 0, 0 }, 5 },
+	{ "DUMMY_TRAP", { 32, 0 }, 2 },
+	{ "unknown operation", { 3 }, 1, .halts = true },
+	{ "unknown sub-operation", { 1 | 1 << 8, 0, 0, 0, 0, 0, 0 }, 7, .halts = true },
+	{ "floating-point atomic", { 10 | 0x02u << 25, DATA, 0, 0, 0, 0, 0, 0 }, 8,
+	  .halts = true },
+	{ "no such invalidate engine", { 8 | 4 << 8 | 18 << 16 | 0x1fu << 24, 0, 0, 8 },
+	  4, .halts = true },
+	{ "protected fence of the kernel", { 0x305 }, 1, .halts = true },
+};
+
+static void set_before(const struct packet_row *row)
+{
+	size_t i;
+
+	for (i = 0; i < WORDS; i++)
+		if (row->before[i].at)
+			fake_mem_put32(row->before[i].at, row->before[i].value);
+}
+
+static void check_after(const struct packet_row *row, bool halts)
+{
+	size_t i;
+
+	CHECK_EQ(fake_mem_get32(FLAG), halts ? 0 : 0xf1a6);
+	for (i = 0; i < WORDS && !halts; i++)
+		if (row->after[i].at)
+			CHECK_EQ(fake_mem_get32(row->after[i].at), row->after[i].value);
+}
+
+/* In the kernel's ring. */
+static void in_ring(const struct packet_row *row)
+{
+	struct fake_host *h = start();
+
+	REQUIRE(h);
+	set_before(row);
+	put(row->dw, row->n);
+	PUT(5, FLAG, 0, 0xf1a6);
+	ring(h);
+	if (row->halts)
+		test_sleep_us(2000);
+	else
+		CHECK_SOON(idle());
+	check_after(row, row->halts);
+	fake_host_destroy(h);
+}
+
+/* In an indirect buffer of the kernel (VMID 0) or of a process. */
+static void in_ib(const struct packet_row *row, unsigned int vmid)
+{
+	bool halts = row->halts || (vmid && row->process);
+	struct fake_host *h = start();
+	unsigned int i;
+
+	REQUIRE(h);
+	set_before(row);
+	for (i = 0; i < row->n; i++)
+		fake_mem_put32(IB + i * 4, row->dw[i]);
+	PUT(4 | vmid << 16, IB, 0, row->n, 0, 0);
+	PUT(5, FLAG, 0, 0xf1a6);
+	ring(h);
+	if (halts)
+		test_sleep_us(2000);
+	else
+		CHECK_SOON(idle());
+	/* COND_EXE skips over the end of the buffer: that is not allowed. */
+	check_after(row, halts);
+	fake_host_destroy(h);
+}
+
+static void packets(void)
+{
+	char name[80];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(packet_rows); i++) {
+		const struct packet_row *row = &packet_rows[i];
+
+		test_row(row->name);
+		in_ring(row);
+		snprintf(name, sizeof(name), "%s, in a buffer", row->name);
+		test_row(name);
+		in_ib(row, 0);
+		snprintf(name, sizeof(name), "%s, of a process", row->name);
+		test_row(name);
+		in_ib(row, 5);
+	}
+	test_row(NULL);
+}
+
+/* Register packets do what they say, with whole and single bytes. */
+static void registers(void)
+{
+	struct fake_host *h = start();
+
+	REQUIRE(h);
+	PUT(14 | 0xfu << 28, SOME_REG, 0x11223344);
+	PUT(14 | 0x5u << 28, SOME_REG, 0xaabbccdd);
+	PUT(8 | 1 << 8, SOME_REG << 2, DATA, 0);
+	/* HDP flush: the request is written, its answer is awaited. */
+	PUT(8 | 1 << 26 | 3 << 28, (SOME_REG + 1) << 2, (SOME_REG + 1) << 2, 4, 4, 0);
+	ring(h);
+	CHECK_SOON(idle());
+	CHECK_EQ(fake_mem_get32(DATA), 0x11bb33dd);
+	CHECK_EQ(vgpu_reg_peek(h->dev, SOME_REG + 1), 4);
+	fake_host_destroy(h);
+}
+
+/* A flush is over when it is acknowledged, not when it is asked for. */
+static void invalidation(void)
+{
+	struct fake_host *h = start();
+
+	REQUIRE(h);
+	hold_ack = true;
+	PUT(8 | 4 << 8 | 3 << 16 | 0x1fu << 24, 0x00f80020, ~0u, 0x20 | 0x1f << 16);
+	PUT(5, FLAG, 0, 0xf1a6);
+	ring(h);
+	CHECK_SOON(vgpu_reg_peek(h->dev, REQ_REG + 3) == 0x00f80020);
+	test_sleep_us(5000);
+	CHECK_EQ(fake_mem_get32(FLAG), 0);
+	vgpu_reg_poke(h->dev, ACK_REG + 3, 0x20);
+	CHECK_SOON(fake_mem_get32(FLAG) == 0xf1a6);
+	fake_host_destroy(h);
+
+	h = start();
+	REQUIRE(h);
+	PUT(16, 0x00880008, 0, 0);	/* with page table entries */
+	PUT(16, 0x00100010, 0, 0);	/* directories only */
+	ring(h);
+	CHECK_SOON(idle());
+	CHECK_EQ(fake_mem_seen.flush_mask[VGPU_HUB_GC], 8);
+	fake_host_destroy(h);
+}
+
+static void traps(void)
+{
+	struct fake_host *h = start();
+
+	REQUIRE(h);
+	PUT(6, 0x123);
+	ring(h);
+	CHECK_SOON(idle());
+	REQUIRE(fake_iv_count() == 1);
+	CHECK_EQ(fake_ivs[0].client_id, 0x0a);
+	CHECK_EQ(fake_ivs[0].src_id, 49);
+	CHECK_EQ(fake_ivs[0].ring_id, 0);
+	CHECK_EQ(fake_ivs[0].data[0], 0x123);
+	wreg(h, VREG(GC, regSDMA0_CNTL), 0);
+	PUT(6, 0);
+	ring(h);
+	CHECK_SOON(idle());
+	CHECK_EQ(fake_iv_count(), 1);
+	fake_host_destroy(h);
+
+	/* The second engine tells so in the ring's number. */
+	h = fake_host_create(blocks, 4096, 1 << 20, false);
+	REQUIRE(h);
+	fake_mem_reset();
+	wreg(h, VREG(GC, regSDMA1_CNTL), 1);
+	ring_on(h, 1, true);
+	PUT(6, 0);
+	ring(h);
+	CHECK_SOON(idle());
+	REQUIRE(fake_iv_count() == 1);
+	CHECK_EQ(fake_ivs[0].ring_id, 0x10);
+	fake_host_destroy(h);
+}
+
+static void timestamps(void)
+{
+	struct fake_host *h = start();
+	uint64_t a, b;
+
+	REQUIRE(h);
+	PUT(13 | 1 << 8, DATA, 0);
+	PUT(13 | 2 << 8, DATA + 8, 0);
+	ring(h);
+	CHECK_SOON(idle());
+	a = fake_mem_get64(DATA);
+	b = fake_mem_get64(DATA + 8);
+	CHECK(a);
+	CHECK(b >= a && b - a < 100000000);
+	fake_host_destroy(h);
+}
+
+/* Packets that wait, released from outside; others cut them short. */
+static void waits(void)
+{
+	static const uint32_t poll[] = { 8 | 1u << 31 | 3 << 28, DATA, 0, 5, ~0u,
+					 0xfff << 16 };
+	struct fake_host *h = start();
+
+	REQUIRE(h);
+	put(poll, 6);
+	PUT(5, FLAG, 0, 0xf1a6);
+	ring(h);
+	test_sleep_us(5000);
+	CHECK_EQ(fake_mem_get32(FLAG), 0);
+	fake_mem_put32(DATA, 5);
+	CHECK_SOON(fake_mem_get32(FLAG) == 0xf1a6);
+
+	/* Compare-and-swap in loop mode waits as well. */
+	fake_mem_put32(FLAG, 0);
+	PUT(10 | 1 << 16 | 0x08u << 25, DATA, 0, 9, 0, 7, 0, 0);
+	PUT(5, FLAG, 0, 0xf1a6);
+	ring(h);
+	test_sleep_us(5000);
+	CHECK_EQ(fake_mem_get32(FLAG), 0);
+	fake_mem_put32(DATA, 7);
+	CHECK_SOON(fake_mem_get32(FLAG) == 0xf1a6);
+	CHECK_EQ(fake_mem_get32(DATA), 9);
+
+	/* A wait that never ends, then the driver resets the queue. */
+	fake_mem_put32(FLAG, 0);
+	put(poll, 6);
+	PUT(5, FLAG, 0, 1);
+	ring(h);
+	test_sleep_us(2000);
+	wreg(h, VREG(GC, regSDMA0_QUEUE_RESET_REQ), 1);
+	CHECK_EQ(vgpu_reg_read(h->dev, VREG(GC, regSDMA0_QUEUE_RESET_REQ)), 0);
+	ring_on(h, 0, true);
+	PUT(5, FLAG, 0, 0xf1a6);
+	ring(h);
+	CHECK_SOON(fake_mem_get32(FLAG) == 0xf1a6);
+
+	/* And one that is under way when the device goes away. */
+	put(poll, 6);
+	ring(h);
+	test_sleep_us(2000);
+	fake_host_destroy(h);
+}
+
+/* The ring wraps; packets lie over its end, and arrive in pieces. */
+static void ring_wraps(void)
+{
+	struct fake_host *h = start();
+	uint32_t i, j;
+
+	REQUIRE(h);
+	for (i = 0; i < 200; i++) {
+		PUT(2, DATA, 0, 2, i, i + 1, i + 2);
+		ring(h);
+		if (i % 20 == 19)
+			CHECK_SOON(idle());
+	}
+	CHECK_SOON(idle());
+	CHECK_EQ(fake_mem_get32(DATA), 199);
+	CHECK_EQ(fake_mem_get32(DATA + 8), 201);
+	/* Dword by dword: nothing happens before the last one. */
+	fake_mem_put32(DATA, 0);
+	for (j = 0; j < 4; j++) {
+		const uint32_t dw[] = { 2, DATA, 0, 0 };
+
+		put(&dw[j], 1);
+		ring(h);
+		test_sleep_us(500);
+		CHECK(!idle());
+	}
+	PUT(0x99);
+	ring(h);
+	CHECK_SOON(idle());
+	CHECK_EQ(fake_mem_get32(DATA), 0x99);
+	fake_host_destroy(h);
+}
+
+static const struct ib_row {
+	const char *name;
+	uint32_t header, dw0, dw1, size;
+	bool halts;
+} ib_rows[] = {
+	{ "empty", 4, 0, 0, 0, false },
+	{ "all NOPs", 4, 0, 0, 64, false },
+	{ "packet over its end", 4, 2, 0, 3, true },
+	{ "NOP over its end", 4, 5 << 16, 0, 3, true },
+	{ "nested", 4, 4, 0, 6, true },
+	{ "at an address that faults", 4, 0, 0, 64, false },
+};
+
+static void buffers(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ib_rows); i++) {
+		const struct ib_row *row = &ib_rows[i];
+		bool gone = strstr(row->name, "faults");
+		struct fake_host *h = start();
+
+		test_row(row->name);
+		REQUIRE(h);
+		fake_mem_put32(IB, row->dw0);
+		fake_mem_put32(IB + 4, row->dw1);
+		PUT(row->header | 7 << 16, gone ? NOWHERE : IB, 0, row->size, 0, 0);
+		PUT(5, FLAG, 0, 0xf1a6);
+		ring(h);
+		if (row->halts)
+			test_sleep_us(2000);
+		else
+			CHECK_SOON(idle());
+		CHECK_EQ(fake_mem_get32(FLAG), row->halts ? 0 : 0xf1a6);
+		fake_host_destroy(h);
+	}
+	test_row(NULL);
+}
+
+/* The address space is the packet's for the kernel. */
+static void address_space(void)
+{
+	struct fake_host *h = start();
+
+	REQUIRE(h);
+	fake_mem_put32(IB, 2);
+	fake_mem_put32(IB + 4, NOWHERE);	/* the last access: a fault */
+	fake_mem_put32(IB + 16, 1);
+	PUT(4 | 7 << 16, IB, 0, 5, 0, 0);
+	PUT(8 | 1u << 31 | 3 << 28, DATA, 0, 5, ~0u, 0);	/* holds the ring */
+	ring(h);
+	CHECK_SOON(fake_mem_seen.faults == 1);
+	CHECK_SOON(fake_mem_seen.client.vmid == 0);
+	CHECK_EQ(fake_mem_seen.client.cid, 13);
+	fake_host_destroy(h);
+}
+
+static void broken(void)
+{
+	struct fake_host *h = start_broken(VGPU_BREAK_COPY);
+
+	REQUIRE(h);
+	fake_mem_put32(DATA, 5);
+	PUT(1, 3, 0, DATA, 0, DATA + 4, 0);
+	ring(h);
+	CHECK_SOON(idle());
+	CHECK_EQ(fake_mem_get32(DATA + 4), 0);
+	fake_host_destroy(h);
+	h = start_broken(VGPU_BREAK_FILL);
+	REQUIRE(h);
+	PUT(11 | 2u << 30, DATA, 0, 5, 3);
+	ring(h);
+	CHECK_SOON(idle());
+	CHECK_EQ(fake_mem_get32(DATA), 0);
+	fake_host_destroy(h);
+}
+
+/* ---- the life of rings ---- */
+
+static void by_register(void)
+{
+	struct fake_host *h = start();
+
+	REQUIRE(h);
+	ring_on(h, 0, false);
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_CNTL), 0);
+	ring_on(h, 0, false);
+	PUT(5, FLAG, 0, 0xf1a6);
+	/* As sdma_v6_0_ring_set_wptr() without a doorbell. */
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_WPTR), wptr << 2);
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_WPTR_HI), 0);
+	CHECK_SOON(idle());
+	CHECK_EQ(fake_mem_get32(FLAG), 0xf1a6);
+	fake_host_destroy(h);
+}
+
+static void halt_and_go(void)
+{
+	struct fake_host *h = start();
+
+	REQUIRE(h);
+	PUT(5, FLAG, 0, 1);
+	ring(h);
+	CHECK_SOON(idle());
+	wreg(h, VREG(GC, regSDMA0_F32_CNTL), 1);
+	CHECK_EQ(vgpu_reg_read(h->dev, VREG(GC, regSDMA0_QUEUE0_RB_RPTR)), 16);
+	/* Rung while nobody listens: the register still counts. */
+	PUT(5, FLAG, 0, 2);
+	ring(h);
+	test_sleep_us(2000);
+	CHECK_EQ(fake_mem_get32(FLAG), 1);
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_WPTR), wptr << 2);
+	wreg(h, VREG(GC, regSDMA0_F32_CNTL), 0);
+	CHECK_SOON(fake_mem_get32(FLAG) == 2);
+	/* Sizes no ring has. */
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_CNTL), 0);
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_CNTL), 1 | 31 << 1);
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_CNTL), 0);
+	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_CNTL), 1);
+	CHECK_EQ(fake_host_logs(h, VGPU_LOG_GUEST), 2);
+	fake_host_destroy(h);
+}
+
+/* A ring whose own packet stops it, and the device. */
+static void stops_itself(void)
+{
+	struct fake_host *h = start();
+
+	REQUIRE(h);
+	PUT(14 | 0xfu << 28, VREG(GC, regSDMA0_QUEUE0_RB_CNTL), 0);
+	PUT(5, FLAG, 0, 1);
+	ring(h);
+	test_sleep_us(5000);
+	CHECK_EQ(fake_mem_get32(FLAG), 0);
+	ring_on(h, 0, true);
+	PUT(5, FLAG, 0, 2);
+	ring(h);
+	CHECK_SOON(fake_mem_get32(FLAG) == 2);
+	fake_host_destroy(h);
+}
+
+static struct v11_sdma_mqd *mqd(void)
+{
+	return (struct v11_sdma_mqd *)(fake_mem + MQD);
+}
+
+static const struct vgpu_queue_map user_map = {
+	.mqd_addr = MQD, .wptr_addr = USER_WPTR, .doorbell = USER_DOORBELL,
+	.queue = 2, .vmid = 9, .pasid = 0x8001, .user = true,
+};
+
+/* As sdma_v6_0_mqd_init(). */
+static void set_mqd(void)
+{
+	struct v11_sdma_mqd *m = mqd();
+
+	m->sdmax_rlcx_rb_cntl = VFIELD(SDMA0_QUEUE0_RB_CNTL, RB_SIZE, RING_LOG2) |
+		VFIELD(SDMA0_QUEUE0_RB_CNTL, RPTR_WRITEBACK_ENABLE, 1);
+	m->sdmax_rlcx_rb_base = RING >> 8;
+	m->sdmax_rlcx_rb_rptr_addr_lo = USER_RPTR;
+	m->sdmax_rlcx_rb_wptr_poll_addr_lo = USER_WPTR;
+	m->sdmax_rlcx_doorbell_offset = USER_DOORBELL << 2;
+	m->sdmax_rlcx_f32_dbg0 = FENCE;
+	wptr = 0;
+}
+
+static void user_ring(struct fake_host *h)
+{
+	fake_mem_put64(USER_WPTR, wptr << 2);
+	vgpu_doorbell_ring(h->dev, USER_DOORBELL, wptr << 2, 8);
+}
+
+static bool user_idle(void)
+{
+	return fake_mem_get64(USER_RPTR) == wptr << 2;
+}
+
+static void user_queues(void)
+{
+	struct fake_host *h = fake_host_create(blocks, 4096, 1 << 20, false);
+	struct vgpu_queue_map m = user_map;
+
+	REQUIRE(h);
+	fake_mem_reset();
+	set_mqd();
+	wreg(h, VREG(GC, regSDMA0_CNTL), 1);
+	CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &m), 0);
+	CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &m), -EBUSY);
+	fake_mem_put32(IB, 2);
+	fake_mem_put32(IB + 4, DATA);
+	fake_mem_put32(IB + 16, 0x5150);
+	PUT(4, IB, 0, 5, 0, 0);
+	PUT(0x305);
+	user_ring(h);
+	CHECK_SOON(user_idle());
+	CHECK_EQ(fake_mem_get32(DATA), 0x5150);
+	CHECK_EQ(fake_mem_get64(FENCE), 7 << 2);
+	REQUIRE(fake_iv_count() == 1);
+	CHECK_EQ(fake_ivs[0].client_id, 0x0a);
+	CHECK_EQ(fake_ivs[0].src_id, 67);
+	CHECK_EQ(fake_ivs[0].ring_id, 2);
+	CHECK_EQ(fake_ivs[0].vmid, 9);
+	CHECK_EQ(fake_ivs[0].pasid, 0x8001);
+	CHECK_EQ(fake_ivs[0].data[0], USER_DOORBELL << 2);
+	CHECK_EQ(fake_mem_seen.client.vmid, 9);
+
+	/* Evicted: pointers are kept; what is rung meanwhile runs afterwards. */
+	CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, USER_DOORBELL, false), 0);
+	CHECK_EQ(mqd()->sdmax_rlcx_rb_rptr, 28);
+	CHECK_EQ(mqd()->sdmax_rlcx_rb_wptr, 28);
+	PUT(0x305);
+	user_ring(h);
+	test_sleep_us(2000);
+	CHECK_EQ(fake_mem_get64(FENCE), 28);
+	m.vmid = 10;
+	CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &m), 0);
+	CHECK_SOON(user_idle());
+	CHECK_EQ(fake_mem_get64(FENCE), 32);
+	CHECK_SOON(fake_iv_count() == 2);
+	CHECK_EQ(fake_ivs[1].vmid, 10);
+
+	/* Reset: stopped in a wait, nothing is saved. */
+	PUT(8 | 1u << 31 | 3 << 28, DATA, 0, 5, ~0u, 0);
+	user_ring(h);
+	test_sleep_us(2000);
+	CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, USER_DOORBELL, true), 0);
+	CHECK_EQ(mqd()->sdmax_rlcx_rb_rptr, 28);
+	CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, USER_DOORBELL, true), -EINVAL);
+
+	/* Left mapped when the device goes away. */
+	CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &m), 0);
+	fake_host_destroy(h);
+}
+
+/* A process in its ring is no more than in a buffer: the kernel's is not it. */
+static void user_privileges(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(packet_rows); i++) {
+		const struct packet_row *row = &packet_rows[i];
+		struct fake_host *h;
+
+		if (!row->process)
+			continue;
+		test_row(row->name);
+		h = fake_host_create(blocks, 4096, 1 << 20, false);
+		REQUIRE(h);
+		fake_mem_reset();
+		set_mqd();
+		CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &user_map), 0);
+		put(row->dw, row->n);
+		PUT(5, FLAG, 0, 1);
+		user_ring(h);
+		test_sleep_us(2000);
+		CHECK_EQ(fake_mem_get32(FLAG), 0);
+		CHECK_EQ(vgpu_reg_peek(h->dev, SOME_REG), 0);
+		fake_host_destroy(h);
+	}
+	test_row(NULL);
+}
+
+static const struct map_row {
+	const char *name;
+	struct vgpu_queue_map map;
+	uint32_t rb_cntl;
+	int r;
+} map_rows[] = {
+	{ "no such engine", { MQD, USER_WPTR, 9, .me = 2 }, 16, -EINVAL },
+	{ "no such VMID", { MQD, USER_WPTR, 9, .vmid = 16 }, 16, -EINVAL },
+	{ "MQD that faults", { NOWHERE, USER_WPTR, 9, .vmid = 1 }, 16, -EINVAL },
+	{ "ring too small", { MQD, USER_WPTR, 9, .vmid = 1 }, 2, -EINVAL },
+	{ "ring too large", { MQD, USER_WPTR, 9, .vmid = 1 }, 62, -EINVAL },
+	{ "no such doorbell", { MQD, USER_WPTR, ~0u - 1, .vmid = 1 }, 16, -EINVAL },
+	{ "good", { MQD, USER_WPTR, 9, .vmid = 1 }, 16, 0 },
+	{ "good, write pointer from the MQD", { MQD, 0, 9, .vmid = 1 }, 16, 0 },
+};
+
+static void refused(void)
+{
+	struct fake_host *h = fake_host_create(blocks, 4096, 1 << 20, false);
+	size_t i;
+
+	REQUIRE(h);
+	for (i = 0; i < ARRAY_SIZE(map_rows); i++) {
+		const struct map_row *row = &map_rows[i];
+
+		test_row(row->name);
+		fake_mem_reset();
+		set_mqd();
+		mqd()->sdmax_rlcx_rb_cntl = row->rb_cntl;
+		CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &row->map), row->r);
+		CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, row->map.doorbell,
+					   false), row->r ? -EINVAL : 0);
+	}
+	test_row(NULL);
+	fake_host_destroy(h);
+}
+
+/* ---- atomic operations ---- */
+
+static const struct atomic_row {
+	const char *name;
+	unsigned int op;
+	uint64_t old, src, cmp, new;
+} atomic_rows[] = {
+	{ "swap", 0x07, 1, 2, 0, 2 },
+	{ "cmpswap, equal", 0x08, 1, 2, 1, 2 },
+	{ "cmpswap, not equal", 0x48, 1, 2, 3, 1 },
+	{ "cmpswap looks at 32 bits", 0x08, 1, 2, 0x500000001, 2 },
+	{ "add wraps", 0x0f, 0xffffffff, 2, 0, 1 },
+	{ "add, 64", 0x2f, 0xffffffff, 2, 0, 0x100000001 },
+	{ "sub", 0x50, 1, 2, 0, 0xffffffff },
+	{ "smin", 0x11, 1, 0xffffffff, 0, 0xffffffff },
+	{ "umin", 0x12, 1, 0xffffffff, 0, 1 },
+	{ "smax", 0x13, 1, 0xffffffff, 0, 1 },
+	{ "umax", 0x14, 1, 0xffffffff, 0, 0xffffffff },
+	{ "smax, 64", 0x33, 1, 0xffffffff, 0, 0xffffffff },
+	{ "smin, 64", 0x71, 1, ~0ull, 0, ~0ull },
+	{ "and", 0x15, 6, 3, 0, 2 },
+	{ "or", 0x16, 6, 3, 0, 7 },
+	{ "xor", 0x17, 6, 3, 0, 5 },
+	{ "inc", 0x18, 4, 5, 0, 5 },
+	{ "inc wraps", 0x18, 5, 5, 0, 0 },
+	{ "dec", 0x19, 4, 5, 0, 3 },
+	{ "dec wraps", 0x59, 0, 5, 0, 5 },
+	{ "dec from above", 0x19, 6, 5, 0, 5 },
+};
+
+static void atomic_ops(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(atomic_rows); i++) {
+		const struct atomic_row *row = &atomic_rows[i];
+		struct tc_atomic a = { row->op, row->src, row->cmp };
+
+		test_row(row->name);
+		CHECK(tc_atomic_known(row->op));
+		CHECK_EQ(tc_atomic_size(row->op), row->op & 0x20 ? 8 : 4);
+		CHECK_EQ(tc_atomic_apply(row->old, &a), row->new);
+	}
+	test_row(NULL);
+	CHECK(!tc_atomic_known(0x01));
+	CHECK(!tc_atomic_known(0x1a));
+}
+
+/* Any dwords at all: no crash, no hang, and the device can be taken down. */
+static void garbage(void)
+{
+	unsigned int seed = 1, i, j;
+
+	for (i = 0; i < 200; i++) {
+		struct fake_host *h = start();
+
+		REQUIRE(h);
+		srand(seed++);
+		for (j = 0; j < 256; j++)
+			fake_mem_put32(IB + j * 4, rand() % 3 ? (uint32_t)rand() :
+				       (uint32_t)rand() % 18 | (rand() % 5 & 4) << 6);
+		for (j = 0; j < 100; j++)
+			PUT((uint32_t)rand() % 33 | (uint32_t)(rand() & 0xff) << 16,
+			    IB);
+		PUT(4 | 3 << 16, IB, 0, 256, 0, 0);
+		ring(h);
+		test_sleep_us(200);
+		fake_host_destroy(h);
+	}
+}
+
+static const struct test_case tests[] = {
+	{ "packets", packets },
+	{ "registers", registers },
+	{ "invalidation", invalidation },
+	{ "traps", traps },
+	{ "timestamps", timestamps },
+	{ "waits", waits },
+	{ "ring-wraps", ring_wraps },
+	{ "buffers", buffers },
+	{ "address-space", address_space },
+	{ "broken", broken },
+	{ "by-register", by_register },
+	{ "halt-and-go", halt_and_go },
+	{ "stops-itself", stops_itself },
+	{ "user-queues", user_queues },
+	{ "user-privileges", user_privileges },
+	{ "refused", refused },
+	{ "atomic-operations", atomic_ops },
+	{ "garbage", garbage },
+};
+TEST_MAIN(tests)

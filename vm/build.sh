@@ -106,3 +106,5 @@ prepare_until()
 	esac
 	drop_lock
 }
+
+prepare_all() { prepare_until kernel; }

@@ -215,7 +215,7 @@ static int summarize(struct vgpu *dev, const char *counters)
 		r = write_counters(dev, counters);
 	if (vgpu_counted(dev, VGPU_LOG_ERROR))
 		return MODEL_ERROR;
-	if (mem.stale || mem.dma_unmapped)
+	if (mem.stale || mem.fragment || mem.dma_unmapped)
 		return STALE;
 	return r;
 }

@@ -199,36 +199,37 @@ static void reset_write(struct vgpu *dev, void *priv, uint32_t reg, uint32_t val
 #define SPAN(sdma, first, last)	\
 	VREG(GC, reg##sdma##_##first), VREG(GC, reg##sdma##_##last)
 #define ENGINE_RANGES(sdma)						\
-	{ SPAN(sdma, QUEUE0_RB_CNTL, QUEUE0_RB_CNTL),	\
+	{ SPAN(sdma, QUEUE0_RB_CNTL, QUEUE0_RB_CNTL),			\
 	  NULL, run_write, regSDMA0_QUEUE0_RB_CNTL_DEFAULT },		\
-	{ SPAN(sdma, QUEUE0_RB_WPTR_HI, QUEUE0_RB_WPTR_HI), \
+	{ SPAN(sdma, QUEUE0_RB_WPTR_HI, QUEUE0_RB_WPTR_HI),		\
 	  NULL, wptr_hi_write },					\
-	{ SPAN(sdma, F32_CNTL, F32_CNTL), NULL,	\
+	{ SPAN(sdma, F32_CNTL, F32_CNTL), NULL,				\
 	  run_write, regSDMA0_F32_CNTL_DEFAULT },			\
-	{ SPAN(sdma, QUEUE_RESET_REQ, QUEUE_RESET_REQ), \
+	{ SPAN(sdma, QUEUE_RESET_REQ, QUEUE_RESET_REQ),			\
 	  NULL, reset_write },						\
 	/* Always idle to the driver: it asks before power-off only. */	\
-	{ SPAN(sdma, STATUS_REG, STATUS_REG), NULL, NULL, \
+	{ SPAN(sdma, STATUS_REG, STATUS_REG), NULL, NULL,		\
 	  regSDMA0_STATUS_REG_DEFAULT },				\
-	{ SPAN(sdma, QUEUE0_CONTEXT_STATUS, QUEUE0_CONTEXT_STATUS), NULL, NULL,		\
+	{ SPAN(sdma, QUEUE0_CONTEXT_STATUS, QUEUE0_CONTEXT_STATUS), NULL, NULL, \
 	  regSDMA0_QUEUE0_CONTEXT_STATUS_DEFAULT },			\
 	/* Stored: what the driver sets up, and what its dumps read. */	\
-	{ SPAN(sdma, CNTL, CNTL) },			\
-	{ SPAN(sdma, CHICKEN_BITS, CHICKEN_BITS) },	\
-	{ SPAN(sdma, RB_RPTR_FETCH, SEM_WAIT_FAIL_TIMER_CNTL) }, \
-	{ SPAN(sdma, STATUS1_REG, STATUS1_REG) },	\
-	{ SPAN(sdma, UCODE_CHECKSUM, UCODE_CHECKSUM) }, \
-	{ SPAN(sdma, FREEZE, FREEZE) },		\
-	{ SPAN(sdma, WATCHDOG_CNTL, QUEUE_STATUS0) },	\
-	{ SPAN(sdma, STATUS2_REG, STATUS2_REG) },	\
-	{ SPAN(sdma, UTCL1_CNTL, UTCL1_WR_XNACK1) },	\
-	{ SPAN(sdma, STATUS3_REG, STATUS3_REG) },	\
-	{ SPAN(sdma, INT_STATUS, INT_STATUS) },	\
-	{ SPAN(sdma, STATUS4_REG, STATUS4_REG) },	\
-	{ SPAN(sdma, STATUS5_REG, STATUS5_REG) },	\
-	{ SPAN(sdma, STATUS6_REG, STATUS6_REG) },	\
-	{ SPAN(sdma, QUEUE0_RB_CNTL, QUEUE7_MIDCMD_CNTL) }, \
-	{ SPAN(sdma, UCODE_ADDR, UCODE_DATA) },	\
+	{ SPAN(sdma, CNTL, CNTL) },					\
+	{ SPAN(sdma, CHICKEN_BITS, CHICKEN_BITS) },			\
+	{ SPAN(sdma, RB_RPTR_FETCH, SEM_WAIT_FAIL_TIMER_CNTL) },	\
+	{ SPAN(sdma, STATUS1_REG, STATUS1_REG) },			\
+	{ SPAN(sdma, UCODE_CHECKSUM, UCODE_CHECKSUM) },			\
+	{ SPAN(sdma, FREEZE, FREEZE) },					\
+	{ SPAN(sdma, WATCHDOG_CNTL, QUEUE_STATUS0) },			\
+	{ SPAN(sdma, STATUS2_REG, STATUS2_REG) },			\
+	{ SPAN(sdma, UTCL1_CNTL, UTCL1_WR_XNACK1) },			\
+	{ SPAN(sdma, RLC_CGCG_CTRL, RLC_CGCG_CTRL) },			\
+	{ SPAN(sdma, STATUS3_REG, STATUS3_REG) },			\
+	{ SPAN(sdma, INT_STATUS, INT_STATUS) },				\
+	{ SPAN(sdma, STATUS4_REG, STATUS4_REG) },			\
+	{ SPAN(sdma, STATUS5_REG, STATUS5_REG) },			\
+	{ SPAN(sdma, STATUS6_REG, STATUS6_REG) },			\
+	{ SPAN(sdma, QUEUE0_RB_CNTL, QUEUE7_MIDCMD_CNTL) },		\
+	{ SPAN(sdma, UCODE_ADDR, UCODE_DATA) },				\
 	{ SPAN(sdma, BROADCAST_UCODE_ADDR, BROADCAST_UCODE_DATA) }
 
 static const struct vgpu_reg_range sdma_ranges[] = {

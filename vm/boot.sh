@@ -6,6 +6,7 @@
 VM_GPU=1			# 0: no virtual GPU
 VM_DRIVER=1			# 0: do not load amdgpu
 VM_MODULE_ARGS="fw_load_type=0 dpm=1 dc=0 user_queue=1"
+VM_GPU_ARGS=			# more words for the virtual GPU's process
 VM_SHARE=			# host directory for /share, or empty
 VM_TIMEOUT=0			# seconds for the whole VM, 0: no limit
 VM_TTY=0			# 1: the command gets our terminal
@@ -93,8 +94,6 @@ vm_run()
 	mkdir -p "$RUN_DIR/firmware" "$CACHE/log/vm"
 	VM_LOG=$CACHE/log/vm/$(date +%Y%m%d-%H%M%S)-$$
 	mkdir -p "$VM_LOG"
-	exec {in_use}>>"$CACHE/in-use"
-	flock -s "$in_use"
 
 	accel_probe
 	[ -n "$VM_RAM_MIB" ] || VM_RAM_MIB=$(ram_for_guest)
@@ -129,7 +128,9 @@ vm_run()
 	fi
 	QEMU+=(-append "$append${VM_APPEND:+ $VM_APPEND}")
 	if [ "$VM_GPU" = 1 ]; then
-		device=("$BUILD/vgpu/vgpu" --socket "$RUN_DIR/gpu" --write-rom "$RUN_DIR/rom" --write-firmware "$RUN_DIR/firmware")
+		# shellcheck disable=SC2206 # words are wanted
+		device=("$BUILD/vgpu/vgpu" --socket "$RUN_DIR/gpu" --strict --counters "$VM_LOG/counters.json"
+			--write-rom "$RUN_DIR/rom" --write-firmware "$RUN_DIR/firmware" $VM_GPU_ARGS)
 		QEMU+=(-device pcie-root-port,id=rp0,chassis=1,slot=1
 			-device "{\"driver\":\"vfio-user-pci\",\"bus\":\"rp0\",\"romfile\":\"$RUN_DIR/rom\",\"x-msg-timeout\":60000,\"socket\":{\"path\":\"$RUN_DIR/gpu\",\"type\":\"unix\"}}")
 	fi

@@ -19,7 +19,7 @@ vfio_user_prepare()
 		tar -C "$1" --no-same-owner --strip-components=3 --wildcards \
 			-xf /usr/src/debian/qemu_*.orig.tar.xz "*/subprojects/libvfio-user"' - "$VFIO_USER.tmp"
 	mv -T "$VFIO_USER.tmp" "$VFIO_USER"
-	prune libvfio-user- "$VFIO_USER"
+	prune "$VFIO_USER" "$CACHE/libvfio-user-"*
 }
 
 # libdrm_prepare: the archive's libdrm with our wrapper, and its own tests
@@ -33,7 +33,7 @@ libdrm_prepare()
 	stage libdrm "libdrm with its tests" in_tree bash -c '
 		"$1/libdrm-patch/build" /usr/src/debian/libdrm_*.orig.tar.xz "$2" "$3/libdrm-work" "$4"
 		r=$?; rm -rf "$3/libdrm-work"; exit $r' - "$PROJECT" "$SRC" "$CACHE" "$LIBDRM"
-	prune libdrm- "$LIBDRM"
+	prune "$LIBDRM" "$CACHE/libdrm-"*
 }
 
 # project_prepare: meson decides what is to be done
@@ -71,7 +71,7 @@ guest_prepare()
 	drop "$GUEST.tmp"
 	stage guest "the guest's init" guest_build "$GUEST.tmp"
 	mv -T "$GUEST.tmp" "$GUEST"
-	prune guest- "$GUEST"
+	prune "$GUEST" "$CACHE/guest-"*
 }
 
 guest_build()
@@ -89,6 +89,7 @@ guest_build()
 # prepare_until STAGE: everything up to STAGE, in the order in which faults show soonest
 prepare_until()
 {
+	hold_cache
 	tree_prepare
 	[ "$1" != tree ] || return 0
 	take_lock

@@ -87,7 +87,7 @@ progress_kernel()
 # kernel_prepare: build what changed. Sets KERNEL.
 kernel_prepare()
 {
-	local key obj
+	local key obj old
 	obj=$CACHE/obj-$FLAVOUR-$(basename "$SRC")
 	key=$(hash_text "$(basename "$SRC")" "$SYNC_KEY" "$(cat "$VM_DIR/kernel/"*.config "$VM_DIR/host/kernel-"* | sha256sum)")
 	KERNEL=$CACHE/kernel-$FLAVOUR-$key
@@ -98,18 +98,8 @@ kernel_prepare()
 	stage kernel "kernel ($FLAVOUR)" kernel_make "$obj" "$KERNEL.tmp"
 	rm -rf "$KERNEL"
 	mv -T "$KERNEL.tmp" "$KERNEL"
-	prune_kernels
-}
-
-# keep the three kernels of this flavour that were built last
-prune_kernels()
-{
-	local old
-	(
-		flock -n -x 9 || exit 0
-		# shellcheck disable=SC2012 # names are made by us, and the order by time is wanted
-		ls -dt "$CACHE/kernel-$FLAVOUR-"* | tail -n +4 | while read -r old; do
-			drop "$old"
-		done
-	) 9>>"$CACHE/in-use"
+	# the last three of this flavour stay: going back and forth is common
+	mapfile -t old < <(find "$CACHE" -maxdepth 1 -name "kernel-$FLAVOUR-*" -printf '%T@ %p\n' |
+		sort -rn | sed '1,3d; s/^[^ ]* //')
+	prune "$KERNEL" "${old[@]}"
 }

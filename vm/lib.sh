@@ -87,6 +87,27 @@ take_lock()
 	flock "$lock_fd"
 }
 
+# hold_cache: what this process uses is not pruned by another one as long as it runs
+hold_cache()
+{
+	mkdir -p "$CACHE" 2>/dev/null || die $EX_SPACE "cannot create $CACHE"
+	exec {in_use}>>"$CACHE/in-use"
+	flock -s "$in_use"
+}
+
+# prune KEEP OLD...: remove the OLD ones but KEEP, unless another process holds the cache
+prune()
+{
+	local keep=$1 old
+	shift
+	if flock -n -x "$in_use"; then
+		for old in "$@"; do
+			[ "$old" = "$keep" ] || drop "$old"
+		done
+	fi
+	flock -s "$in_use"
+}
+
 drop_lock() { exec {lock_fd}>&-; }
 
 # kill_stage: end the running stage with all its children

@@ -64,21 +64,9 @@ tree_prepare()
 		stage tree "Debian tree" \
 			as_root "$VM_DIR/host/make-tree" "$tree_tmp" "$MIRROR" "$VM_DIR/tree.list"
 		mv -T "$tree_tmp" "$TREE" 2>/dev/null || as_root mv -T "$tree_tmp" "$TREE"
-		prune tree- "$TREE"
+		prune "$TREE" "$CACHE/tree-"*
 	fi
 	drop_lock
-}
-
-# prune PREFIX KEEP: remove CACHE/PREFIX* except KEEP, unless a VM is running from the cache
-prune()
-{
-	local old
-	(
-		flock -n -x 9 || exit 0
-		for old in "$CACHE/$1"*; do
-			[ "$old" = "$2" ] || drop "$old"
-		done
-	) 9>>"$CACHE/in-use"
 }
 
 # bind_around PATH PREFIX: show the tree's PREFIX with room for a mount at PATH below it.

@@ -36,6 +36,7 @@
 #include "../frame.h"
 
 #define QEMU_FRAME_FD	3
+#define DYING_S		30	/* how long a dying kernel may take */
 
 static struct termios cooked;
 static bool raw;
@@ -46,6 +47,7 @@ struct vm {
 	int frames, console, device, log;
 	FILE *report;
 	bool hello, done;
+	double dead;			/* when the kernel said that it is dying */
 	char why[300];			/* why it is lost, once that is known */
 	/* a frame as it comes in */
 	struct frame head;
@@ -197,6 +199,7 @@ static void console_char(struct vm *vm, char c)
 		if (at) {
 			at[strcspn(at, "\r")] = 0;
 			snprintf(vm->why, sizeof(vm->why), "%.250s", at);
+			vm->dead = now();
 		}
 	}
 }
@@ -330,6 +333,9 @@ static void run(struct vm *vm, double limit, double silence, bool interactive)
 			snprintf(vm->why, sizeof(vm->why), "not finished after %.0f s", limit);
 			return;
 		}
+		/* a panic reboots and so ends QEMU at once; or it never will */
+		if (!vm->done && vm->dead && now() - vm->dead > DYING_S && now() - heard > DYING_S)
+			return;
 		if (!vm->done && now() - heard > silence) {
 			if (!vm->why[0])
 				snprintf(vm->why, sizeof(vm->why), "no sign of life for %.0f s", silence);

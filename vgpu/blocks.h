@@ -15,5 +15,6 @@ extern const struct vgpu_block vgpu_block_ih;
 extern const struct vgpu_block vgpu_block_sdma;
 extern const struct vgpu_block vgpu_block_cp;
 extern const struct vgpu_block vgpu_block_mes;
+extern const struct vgpu_block vgpu_block_plain;
 
 #endif

@@ -189,10 +189,17 @@ int pm4_dma_data(struct pm4_run *run, const uint32_t *p, uint32_t n)
 			step = DMA_SLICE;
 		if (vgpu_queue_stopping(run->q))
 			return -ECANCELED;
-		if (src_sel == DMA_DATA)
-			r = vgpu_mem_fill(run->dev, &run->client, dst, p[1], step);
-		else
+		if (src_sel != DMA_DATA) {
+			if (vgpu_broken(run->dev, VGPU_BREAK_COPY))
+				continue;
 			r = vgpu_mem_copy(run->dev, &run->client, dst, src, step);
+			vgpu_stat(run->dev, "pm4: bytes copied", step);
+		} else {
+			if (vgpu_broken(run->dev, VGPU_BREAK_FILL))
+				continue;
+			r = vgpu_mem_fill(run->dev, &run->client, dst, p[1], step);
+			vgpu_stat(run->dev, "pm4: bytes filled", step);
+		}
 	}
 	return 0;
 }

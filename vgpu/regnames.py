@@ -14,7 +14,7 @@ HEADERS = [
     ("ATHUB", "athub/athub_3_0_0_offset.h", 0),
     ("OSSSYS", "oss/osssys_6_0_0_offset.h", 0),
     ("HDP", "hdp/hdp_6_0_0_offset.h", 0),
-    ("NBIO", "nbio/nbio_4_3_0_offset.h", 4),
+    ("NBIO", "nbio/nbio_4_3_0_offset.h", 5),
     ("MP0", "mp/mp_13_0_0_offset.h", 0),
     ("SMUIO", "smuio/smuio_13_0_6_offset.h", 1),
 ]

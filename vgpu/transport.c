@@ -166,7 +166,12 @@ static void lib_log(vfu_ctx_t *vfu, int level, const char *msg)
 	char line[256];
 
 	snprintf(line, sizeof(line), "vfio-user: %s", msg);
-	t->log(level <= LOG_WARNING ? VGPU_LOG_INFO : VGPU_LOG_TRACE, line);
+	/*
+	 * Once a client is there, what the library complains of is what that
+	 * client sent, such as writes to the ROM address.
+	 */
+	t->log(level <= LOG_WARNING && !t->dev ? VGPU_LOG_INFO : VGPU_LOG_TRACE,
+	       line);
 }
 
 static ssize_t bad_access(struct transport *t, const char *bar, size_t count,

@@ -17,8 +17,12 @@
 #define IH_DW_LOG2	10
 #define IH_BYTES	(4u << IH_DW_LOG2)
 
-static const struct vgpu_block *const blocks[] = {
+static const struct vgpu_block *const memory_blocks[] = {
 	&vgpu_block_gmc, &vgpu_block_ih, NULL,
+};
+
+static const struct vgpu_block *const sdma_blocks[] = {
+	&vgpu_block_gmc, &vgpu_block_ih, &vgpu_block_sdma, NULL,
 };
 
 static void wreg(struct rig *rig, uint32_t reg, uint32_t v)
@@ -64,7 +68,8 @@ static void contexts(struct rig *rig, uint32_t cntl, uint32_t base,
 	}
 }
 
-int rig_init(struct rig *rig, bool strict, uint32_t broken)
+static int init(struct rig *rig, const struct vgpu_block *const *blocks,
+		bool strict, uint32_t broken)
 {
 	int i;
 
@@ -102,6 +107,16 @@ int rig_init(struct rig *rig, bool strict, uint32_t broken)
 	     VFIELD(IH_RB_CNTL, RPTR_REARM, 1) |
 	     VFIELD(IH_RB_CNTL, ENABLE_INTR, 1));
 	return 0;
+}
+
+int rig_init(struct rig *rig, bool strict, uint32_t broken)
+{
+	return init(rig, memory_blocks, strict, broken);
+}
+
+int rig_init_sdma(struct rig *rig, bool strict)
+{
+	return init(rig, sdma_blocks, strict, 0);
 }
 
 void rig_fini(struct rig *rig)

@@ -38,6 +38,8 @@ struct rig {
 
 /* 0 or -ENOMEM. @strict: as in struct vgpu_config; @broken: enum vgpu_break. */
 int rig_init(struct rig *rig, bool strict, uint32_t broken);
+/* The same with the SDMA engines. */
+int rig_init_sdma(struct rig *rig, bool strict);
 void rig_fini(struct rig *rig);
 
 /*

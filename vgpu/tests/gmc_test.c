@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "blocks.h"
 #include "gmc_rig.h"
 #include "hwregs.h"
 #include "gc/gc_11_0_0_offset.h"
@@ -67,6 +68,7 @@ static void w_prt_2m(struct rig *r)
 {
 	set_level(r, VA_2M, 1, PTE_PRT_BIT | PDE_PTE_BIT);
 }
+static void w_prt_pde(struct rig *r) { set_level(r, VA_2M, 1, PTE_PRT_BIT); }
 static void w_ro(struct rig *r) { rig_map(r, VMID, VA, PTE_RAM(0x5000) & ~PTE_W); }
 static void w_wo(struct rig *r) { rig_map(r, VMID, VA, PTE_RAM(0x5000) & ~PTE_R); }
 static void w_pde0(struct rig *r)
@@ -205,6 +207,7 @@ static const struct walk_row {
 	{ "PRT read", w_prt, VMID, VA, false, ZERO },
 	{ "PRT write", w_prt, VMID, VA, true, ZERO },
 	{ "PRT in directory", w_prt_2m, VMID, VA_2M + 0x5000, false, ZERO },
+	{ "PRT in directory, not marked a leaf", w_prt_pde, VMID, VA_2M, false, ZERO },
 	{ "read of read-only", w_ro, VMID, VA, false, RAM, 0x5000 },
 	{ "write of read-only", w_ro, VMID, VA, true, NOWHERE, 0, F_WRITE },
 	{ "read of write-only", w_wo, VMID, VA, false, NOWHERE, 0, F_READ },
@@ -249,6 +252,9 @@ static void walk_one(const struct walk_row *row, bool strict)
 	int r;
 
 	REQUIRE(!rig_init(&rig, strict, 0));
+	/* What a wrong address would find. */
+	memset(rig.h->vram, 0x55, 4096);
+	memset(rig.h->ram, 0x55, 4096);
 	row->setup(&rig);
 	if (row->where == RAM)
 		at = (uint32_t *)(rig.h->ram + row->off);
@@ -373,6 +379,48 @@ static void copies(void)
 	rig_fini(&rig);
 }
 
+/* Longer than what is moved at once, in both directions. */
+static void long_copies(void)
+{
+	const uint64_t len = 5 << 20, shift = 0x1235;
+	struct vgpu_client c = rig_client(VMID);
+	uint8_t *want = malloc(len + shift);
+	struct rig rig;
+	uint64_t i;
+
+	REQUIRE(want && !rig_init(&rig, true, 0));
+	set_level(&rig, VA_1G, 2, PTE_RAM(0x2000) | PDE_PTE_BIT);
+	for (i = 0; i < len + shift; i++)
+		want[i] = i * 2654435761u >> 24;
+	memcpy(rig.h->ram + 0x2000, want, len + shift);
+	memmove(want + shift, want, len);
+	CHECK_EQ(vgpu_mem_copy(rig.dev, &c, VA_1G + shift, VA_1G, len), 0);
+	CHECK_MEM(rig.h->ram + 0x2000, want, len + shift);
+	memmove(want, want + shift, len);
+	CHECK_EQ(vgpu_mem_copy(rig.dev, &c, VA_1G, VA_1G + shift, len), 0);
+	CHECK_MEM(rig.h->ram + 0x2000, want, len + shift);
+	rig_fini(&rig);
+	free(want);
+}
+
+/* The frame buffer registers count 16 MiB, VRAM need not. */
+static void odd_vram(void)
+{
+	static const struct vgpu_block *const blocks[] = {
+		&vgpu_block_gmc, &vgpu_block_ih, NULL,
+	};
+	struct fake_host *h = fake_host_create(blocks, 4096, 17 << 20, false);
+	struct vgpu_client c = rig_client(0);
+	uint32_t v;
+
+	REQUIRE(h);
+	CHECK_EQ(vgpu_reg_read(h->dev, VREG(GC, regGCMC_VM_FB_LOCATION_TOP)), 0x8001);
+	CHECK_EQ(vgpu_mem_read32(h->dev, &c, RIG_FB + (17 << 20) - 4, &v), 0);
+	CHECK_EQ(vgpu_mem_read32(h->dev, &c, RIG_FB + (17 << 20), &v), -EFAULT);
+	CHECK_EQ(vgpu_mem_read32(h->dev, &c, RIG_FB + (32 << 20) - 4, &v), -EFAULT);
+	fake_host_destroy(h);
+}
+
 static void fills(void)
 {
 	static const uint32_t patterns[] = { 0, 0x5a5a5a5a, 0x12345678 };
@@ -403,9 +451,11 @@ static void fills(void)
 static void partial(void)
 {
 	struct vgpu_client c = rig_client(VMID);
+	uint32_t addr = VREG(GC, regGCVM_L2_PROTECTION_FAULT_ADDR_LO32);
 	uint8_t buf[3 * 4096], zero[4096] = { 0 };
 	struct rig rig;
 
+	memset(buf, 0xee, sizeof(buf));
 	REQUIRE(!rig_init(&rig, true, 0));
 	rig_map(&rig, VMID, VA, PTE_RAM(0x20000));
 	rig_map(&rig, VMID, VA + 0x2000, PTE_RAM(0x22000));
@@ -421,9 +471,12 @@ static void partial(void)
 	CHECK_EQ(rig.h->ram[0x21000], 1);
 	CHECK_EQ(rig.h->ram[0x22000], 2);
 	CHECK_EQ(stat_faults(&rig), 2);
-	/* From one hole into another: a fault of each side. */
+	/* From one hole into another: a fault of each side, of its first page. */
+	vgpu_reg_write(rig.dev, VREG(GC, regGCVM_L2_PROTECTION_FAULT_CNTL), 1);
+	CHECK_EQ(vgpu_mem_read(rig.dev, &c, VA + 0x6000, buf, 0x2000), -EFAULT);
+	CHECK_EQ(vgpu_reg_read(rig.dev, addr), (uint32_t)(VA >> 12) + 6);
 	CHECK_EQ(vgpu_mem_copy(rig.dev, &c, VA + 0x5000, VA + 0x1000, 0x2000), -EFAULT);
-	CHECK_EQ(stat_faults(&rig), 4);
+	CHECK_EQ(stat_faults(&rig), 5);
 	/* What could not be read arrives as zeros. */
 	rig_map(&rig, VMID, VA + 0x5000, PTE_RAM(0x25000));
 	memset(rig.h->ram + 0x25000, 7, 4096);
@@ -633,6 +686,8 @@ static void vmid_set(void)
 static const struct test_case tests[] = {
 	{ "walker", walker },
 	{ "copies", copies },
+	{ "long-copies", long_copies },
+	{ "odd-vram", odd_vram },
 	{ "fills", fills },
 	{ "partial", partial },
 	{ "words", words },

@@ -126,6 +126,9 @@ static void messages(void)
 	/* The register does what the doorbell does. */
 	vgpu_reg_write(h->dev, R(IH_RB_RPTR), 128);
 	CHECK_EQ(fake_host_irqs(h, 0), 5);
+	/* Pointers count whole vectors within the ring. */
+	vgpu_reg_write(h->dev, R(IH_RB_RPTR), RING_BYTES + 65);
+	CHECK_EQ(vgpu_reg_read(h->dev, R(IH_RB_RPTR)), 64);
 	fake_host_destroy(h);
 }
 
@@ -231,6 +234,8 @@ static const struct ring1_row {
 	{ "other source of the client", 0x0a, 49, false },
 	{ "other client", 0x12, 0, false },
 	{ "a client taken whole", 0x0c, 77, true },
+	{ "another source", 0x0d, 7, true },
+	{ "not that source", 0x0d, 0, false },
 };
 
 static void ring1(void)
@@ -256,6 +261,8 @@ static void ring1(void)
 		vgpu_reg_write(h->dev, R(IH_RING1_CLIENT_CFG_INDEX), 5);
 		CHECK_EQ(vgpu_reg_read(h->dev, R(IH_RING1_CLIENT_CFG_DATA)), 0);
 		vgpu_reg_write(h->dev, R(IH_RING1_CLIENT_CFG_DATA), 0x0c);
+		vgpu_reg_write(h->dev, R(IH_RING1_CLIENT_CFG_INDEX), 7);
+		vgpu_reg_write(h->dev, R(IH_RING1_CLIENT_CFG_DATA), 0x1070d);
 		vgpu_irq(h->dev, &iv);
 		CHECK_EQ(fake_host_irqs(h, 0), 1);
 		CHECK_EQ(ram(h, WPTR0), 32);

@@ -329,6 +329,8 @@ static void flush_waits(void)
 	REQUIRE(!rig_init(&rig, true, 0));
 	s.rig = &rig;
 	rig_map(&rig, VMID, VA, PTE_RAM(0x5000));
+	rig_flush(&rig, VGPU_HUB_GC, VMID);
+	CHECK_EQ(vgpu_reg_peek(rig.dev, ack), 1u << VMID);
 	REQUIRE(!pthread_create(&access, NULL, slow_access, &s));
 	CHECK_SOON(__atomic_load_n(&s.entered, __ATOMIC_SEQ_CST));
 	REQUIRE(!pthread_create(&flush, NULL, flusher, &s));

@@ -146,6 +146,45 @@ void amdgpu_userptr_batch_unlock(struct amdgpu_bo *bo)
 		mutex_unlock(&bo->userptr_batch->adev->notifier_lock);
 }
 
+/**
+ * amdgpu_userptr_batch_forbids_userq - refuse user queues beside batches
+ *
+ * @adev: device
+ * @vm: VM of a user queue that is already counted
+ *
+ * The restore worker of user queues does not bring batches back, the queues
+ * would run into invalid entries. The other side of this check is in
+ * amdgpu_gem_userptr_batch_ioctl, where the batch is listed before the queues
+ * are counted; at least one of both sees the other.
+ *
+ * Returns: 0 or -EOPNOTSUPP
+ */
+int amdgpu_userptr_batch_forbids_userq(struct amdgpu_device *adev, struct amdgpu_vm *vm)
+{
+	struct amdgpu_userptr_batch *batch;
+	int r = 0;
+
+	mutex_lock(&adev->userptr_batch.lock);
+	list_for_each_entry(batch, &adev->userptr_batch.batches, node) {
+		if (batch->bo->parent == vm->root.bo) {
+			r = -EOPNOTSUPP;
+			break;
+		}
+	}
+	mutex_unlock(&adev->userptr_batch.lock);
+	return r;
+}
+
+static bool amdgpu_userptr_batch_has_userq(struct amdgpu_userq_mgr *uq_mgr)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(uq_mgr->userq_count); i++)
+		if (atomic_read(&uq_mgr->userq_count[i]))
+			return true;
+	return false;
+}
+
 /* Notifiers take these locks with reclaim under way; tell lockdep right now. */
 static void amdgpu_userptr_batch_prime_lockdep(struct amdgpu_userptr_batch *batch)
 {
@@ -468,6 +507,11 @@ int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
 	mutex_lock(&adev->userptr_batch.lock);
 	list_add_tail(&batch->node, &adev->userptr_batch.batches);
 	mutex_unlock(&adev->userptr_batch.lock);
+
+	if (amdgpu_userptr_batch_has_userq(&fpriv->userq_mgr)) {
+		r = -EOPNOTSUPP;
+		goto out_put;
+	}
 
 	r = drm_gem_handle_create(filp, gobj, &args->handle);
 	if (r)

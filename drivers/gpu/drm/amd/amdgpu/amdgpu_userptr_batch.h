@@ -44,6 +44,7 @@ int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
 				   struct amdgpu_bo_va *bo_va, bool clear);
 void amdgpu_userptr_batch_lock(struct amdgpu_bo *bo);
 void amdgpu_userptr_batch_unlock(struct amdgpu_bo *bo);
+int amdgpu_userptr_batch_forbids_userq(struct amdgpu_device *adev, struct amdgpu_vm *vm);
 void amdgpu_userptr_batch_debugfs_init(struct amdgpu_device *adev);
 #else
 static inline void amdgpu_userptr_batch_mgr_init(struct amdgpu_device *adev) {}
@@ -86,6 +87,13 @@ static inline int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
 
 static inline void amdgpu_userptr_batch_lock(struct amdgpu_bo *bo) {}
 static inline void amdgpu_userptr_batch_unlock(struct amdgpu_bo *bo) {}
+
+static inline int amdgpu_userptr_batch_forbids_userq(struct amdgpu_device *adev,
+						     struct amdgpu_vm *vm)
+{
+	return 0;
+}
+
 static inline void amdgpu_userptr_batch_debugfs_init(struct amdgpu_device *adev) {}
 #endif
 

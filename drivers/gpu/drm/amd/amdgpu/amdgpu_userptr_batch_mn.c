@@ -285,7 +285,6 @@ static int amdgpu_userptr_walk(struct amdgpu_userptr_batch *batch,
 		range.pfn_flags_mask = req;
 
 	batch->stat.walks++;
-	/* The first walk of a range is made however late it is. */
 	r = hmm_range_fault_unlocked_timeout(&range, max(left, 1L));
 	switch (r) {
 	case 0:
@@ -480,12 +479,13 @@ static bool amdgpu_userptr_range_error(int r)
 }
 
 /*
- * Fault what is DIRTY, once. With @bad_range the lowest index of a range that
- * cannot be faulted is looked for, otherwise the first error ends the pass.
+ * Fault what is DIRTY, once. If ranges cannot be faulted, all others are, and the
+ * lowest index of a bad one is found. In the first pass the deadline moves on
+ * with each window, because a large batch is no reason to give up.
  */
 static int amdgpu_userptr_fault_pass(struct amdgpu_userptr_batch *batch,
-				     unsigned long *scratch, unsigned long deadline,
-				     u32 *bad_range)
+				     unsigned long *scratch, bool first,
+				     unsigned long *deadline, u32 *bad_range)
 {
 	struct amdgpu_userptr_interval win, one;
 	int r, ret = 0;
@@ -495,7 +495,10 @@ static int amdgpu_userptr_fault_pass(struct amdgpu_userptr_batch *batch,
 					    AMDGPU_USERPTR_WINDOW_PAGES,
 					    AMDGPU_USERPTR_WINDOW_GAP, &win)) {
 		pos = win.first + win.count;
-		r = amdgpu_userptr_fault_window(batch, &win, scratch, deadline);
+		if (first)
+			*deadline = jiffies +
+				    msecs_to_jiffies(AMDGPU_USERPTR_BATCH_TIMEOUT);
+		r = amdgpu_userptr_fault_window(batch, &win, scratch, *deadline);
 		if (amdgpu_userptr_range_error(r)) {
 			/* Find out which range it is, the others shall have pages. */
 			for (i = win.first; i < win.first + win.count; i++) {
@@ -505,18 +508,17 @@ static int amdgpu_userptr_fault_pass(struct amdgpu_userptr_batch *batch,
 					continue;
 				one.count = 1;
 				r = amdgpu_userptr_fault_window(batch, &one, scratch,
-								deadline);
-				if (!amdgpu_userptr_range_error(r)) {
-					if (r && r != -EBUSY)
-						return r;
+								*deadline);
+				if (!r)
 					continue;
-				}
+				if (!amdgpu_userptr_range_error(r))
+					return r;
 				if (!ret || batch->ranges.by_addr[i] < *bad_range) {
 					*bad_range = batch->ranges.by_addr[i];
 					ret = r;
 				}
 			}
-		} else if (r && r != -EBUSY) {
+		} else if (r) {
 			return r;
 		}
 		if (signal_pending(current))
@@ -543,7 +545,8 @@ static int amdgpu_userptr_fault_pass(struct amdgpu_userptr_batch *batch,
 int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range)
 {
 	struct amdgpu_userptr_batch *batch = bo->userptr_batch;
-	unsigned long deadline, *scratch = NULL;
+	unsigned long deadline = jiffies, *scratch;
+	bool first = true;
 	u32 bad = AMDGPU_GEM_USERPTR_BATCH_NO_RANGE;
 	int r;
 
@@ -566,13 +569,11 @@ int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range)
 		goto out_unlock;
 	}
 
-	deadline = jiffies + msecs_to_jiffies(AMDGPU_USERPTR_BATCH_TIMEOUT);
 	do {
-		r = amdgpu_userptr_fault_pass(batch, scratch, deadline, &bad);
-		if (r)
+		r = amdgpu_userptr_fault_pass(batch, scratch, first, &deadline, &bad);
+		if (r || !READ_ONCE(batch->ranges.num[AMDGPU_USERPTR_DIRTY]))
 			break;
-		if (!READ_ONCE(batch->ranges.num[AMDGPU_USERPTR_DIRTY]))
-			break;
+		first = false;
 		if (time_after(jiffies, deadline))
 			r = -EBUSY;
 	} while (!r);

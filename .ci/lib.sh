@@ -5,7 +5,8 @@
 #	PROJECT		the checkout
 #	CHECK_KERNEL	flavour of the guest kernel: fast or debug
 #	CHECK_CACHE	directory for what is kept between runs
-#	SRC, OBJ	the patched kernel source and its objects
+#	SRC		the patched kernel source
+#	KERNEL		the built kernel, with its config and modules
 #	BUILD		the project's build directory
 #	LIBDRM		prefix of the patched libdrm
 #	OUT		a directory of the suite's own, empty at first
@@ -69,32 +70,23 @@ kernel_log()
 	fi
 }
 
+# in_tree COMMAND...: run it in the Debian tree
+in_tree() { vm/in-tree "$@"; }
+
 # prepare FLAVOUR: everything that the suites need; ends the program with the harness's
-# status and message if that is not possible
+# status, after its message, if that is not possible
 prepare()
 {
-	local part
-	for part in lib tree kernel build boot; do
-		# shellcheck source=/dev/null
-		. "vm/$part.sh"
-	done
-	FLAVOUR=$1
-	prepare_all
-	CHECK_KERNEL=$FLAVOUR
+	local places
+	places=$(vm/prepare --kernel "$1") || exit
+	eval "$places"
+	PROJECT=$PWD
+	CHECK_KERNEL=$1
 	CHECK_CACHE=$CACHE/check
-	CHECK_TREE=$TREE
-	OBJ=$CACHE/obj-$FLAVOUR-$(basename "$SRC")
-	export PROJECT CHECK_KERNEL CHECK_CACHE CHECK_TREE SRC OBJ BUILD LIBDRM
+	export PROJECT CHECK_KERNEL CHECK_CACHE SRC KERNEL BUILD LIBDRM
 }
 
-# in a suite: in_tree COMMAND... of the harness
-if [ -n "${CHECK_TREE:-}" ]; then
-	# shellcheck source=vm/lib.sh
-	. vm/lib.sh
-	# shellcheck source=vm/tree.sh
-	. vm/tree.sh
-	TREE=$CHECK_TREE
-elif [ "${0%/*}" = .ci/suites ]; then
+if [ "${0%/*}" = .ci/suites ] && [ -z "${CHECK_CACHE:-}" ]; then
 	echo "$0: to be run by ./check" >&2
 	exit 2
 fi

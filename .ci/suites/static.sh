@@ -117,7 +117,7 @@ kernel_warnings()
 		esac
 	done
 	mkdir -p "$obj"
-	cmp -s "$OBJ/.config" "$obj/.config" || cp "$OBJ/.config" "$obj/.config"
+	cmp -s "$KERNEL/config" "$obj/.config" || cp "$KERNEL/config" "$obj/.config"
 	for f in "${objects[@]}"; do
 		rm -f "$obj/$f"
 	done

@@ -60,14 +60,21 @@ kernel_source()
 	echo "$SYNC_KEY" >"$SRC.synced"
 }
 
+# fragments: the configuration files of this flavour, in order
+fragments()
+{
+	local kunit=$PROJECT/drivers/gpu/drm/amd/amdgpu/tests/.kunitconfig
+	echo "$VM_DIR/kernel/fast.config"
+	[ "$FLAVOUR" = fast ] || echo "$VM_DIR/kernel/$FLAVOUR.config"
+	[ ! -e "$kunit" ] || echo "$kunit"
+}
+
 # kernel_config OBJ: tinyconfig and our fragments; fails when an option did not come out as asked
 kernel_config()
 {
-	local obj=$1 fragments=("$VM_DIR/kernel/fast.config") f
-	[ "$FLAVOUR" = fast ] || fragments+=("$VM_DIR/kernel/$FLAVOUR.config")
-	f=$PROJECT/drivers/gpu/drm/amd/amdgpu/tests/.kunitconfig
-	[ -e "$f" ] && fragments+=("$f")
-	in_tree bash "$VM_DIR/host/kernel-config" "$SRC" "$obj" "${fragments[@]}"
+	local files
+	mapfile -t files < <(fragments)
+	in_tree bash "$VM_DIR/host/kernel-config" "$SRC" "$1" "${files[@]}"
 }
 
 kernel_make()
@@ -89,7 +96,7 @@ kernel_prepare()
 {
 	local key obj old
 	obj=$CACHE/obj-$FLAVOUR-$(basename "$SRC")
-	key=$(hash_text "$(basename "$SRC")" "$SYNC_KEY" "$(cat "$VM_DIR/kernel/"*.config "$VM_DIR/host/kernel-"* | sha256sum)")
+	key=$(hash_text "$(basename "$SRC")" "$SYNC_KEY" "$(fragments | xargs -d '\n' cat "$VM_DIR/host/kernel-"* | sha256sum)")
 	KERNEL=$CACHE/kernel-$FLAVOUR-$key
 	[ -z "$LINUX_DIR" ] && [ -d "$KERNEL" ] && return
 	[ -d "$obj" ] || need_space 4000 "the kernel build"

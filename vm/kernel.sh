@@ -86,9 +86,11 @@ kernel_make()
 
 progress_kernel()
 {
-	local n
+	local n total=
 	n=$(grep -c -E '^  (CC|AS|AR|LD)' "$CACHE/log/kernel.log")
-	echo "$n of about $(cat "$VM_DIR/kernel/$FLAVOUR.count" 2>/dev/null || echo 3000) objects"
+	# from nothing it is about so many
+	[ -e "$kernel_obj/.complete" ] || total=" of about 3000"
+	echo "$n$total objects"
 }
 
 # kernel_prepare: build what changed. Sets KERNEL.
@@ -102,7 +104,9 @@ kernel_prepare()
 	[ -d "$obj" ] || need_space 4000 "the kernel build"
 	rm -rf "$KERNEL.tmp"
 	mkdir -p "$obj"
+	kernel_obj=$obj
 	stage kernel "kernel ($FLAVOUR)" kernel_make "$obj" "$KERNEL.tmp"
+	touch "$obj/.complete"
 	rm -rf "$KERNEL"
 	mv -T "$KERNEL.tmp" "$KERNEL"
 	# the last three of this flavour stay: going back and forth is common

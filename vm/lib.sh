@@ -170,8 +170,8 @@ stage()
 	stage_pid=
 	[ "$interactive" = 1 ] && [ "$QUIET" != 1 ] && printf '\r\033[K' >&2
 	if [ $rc -ne 0 ]; then
-		tail -n 15 "$log" | sed 's/^/     | /' >&2
 		why=$(explain "$log")
+		[ "${why%% *}" != "$EX_BUILD" ] || tail -n 15 "$log" | sed 's/^/     | /' >&2
 		die "${why%% *}" "$what: ${why#* } (log: $log)"
 	fi
 	say "$what: $((SECONDS - start)) s"

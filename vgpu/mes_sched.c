@@ -281,6 +281,17 @@ err_free:
 	return r;
 }
 
+/*
+ * The driver resets and removes queues that a reset, by message or by
+ * registers, has removed already (mes_userq_reset, amdgpu_gfx_mes_reset_queue)
+ * and takes a refusal for a broken scheduler: nothing to do is success.
+ */
+static int absent(struct mes *mes, const char *what)
+{
+	vgpu_count(mes->dev, VGPU_LOG_INFO, "mes: absent queue %s", what);
+	return 0;
+}
+
 int mes_remove_queue(struct mes *mes, const union MESAPI__REMOVE_QUEUE *f)
 {
 	bool kernel = f->unmap_legacy_gfx_queue || f->unmap_legacy_queue ||
@@ -303,9 +314,8 @@ int mes_remove_queue(struct mes *mes, const union MESAPI__REMOVE_QUEUE *f)
 			return r;
 	}
 	q = find(mes, engine, f->doorbell_offset);
-	/* After a reset by registers the driver removes what is not there. */
 	if (!q)
-		return kernel ? 0 : -ENOENT;
+		return absent(mes, "removed");
 	drop_queue(mes, q);
 	vgpu_stat(mes->dev, kernel ? "mes: kernel queues removed" :
 				     "mes: user queues removed", 1);
@@ -379,14 +389,14 @@ int mes_reset_queue(struct mes *mes, const union MESAPI__RESET *f)
 		return 0;
 	if (f->reset_legacy_gfx) {
 		q = find(mes, VGPU_ENGINE_GFX, f->doorbell_offset_lp);
-		return q ? reset_kernel_queue(mes, q) : -ENOENT;
+		return q ? reset_kernel_queue(mes, q) : absent(mes, "reset");
 	}
 	r = engine_of(f->queue_type, &engine);
 	if (r)
 		return r;
 	q = find(mes, engine, f->doorbell_offset);
 	if (!q)
-		return -ENOENT;
+		return absent(mes, "reset");
 	if (!q->map.user)
 		return reset_kernel_queue(mes, q);
 	unmap_queue(mes, q, MES_RESET);

@@ -139,14 +139,15 @@ static void every_message_answers(void)
 		ROW(SET_LOG_BUFFER, MESAPI__SET_LOGGING_BUFFER, 1),
 		ROW(CHANGE_GANG_PRORITY, MESAPI__CHANGE_GANG_PRIORITY_LEVEL, 1),
 		ROW(QUERY_SCHEDULER_STATUS, MESAPI__QUERY_MES_STATUS, 1),
+		/* Of queues that are not there: nothing to do. */
+		ROW(REMOVE_QUEUE, MESAPI__REMOVE_QUEUE, 1),
+		ROW(RESET, MESAPI__RESET, 1),
 		/* What cannot be done shows as failure, not as silence. */
 		ROW(PROGRAM_GDS, MESAPI__PROGRAM_GDS, 0),
 		ROW(SET_DEBUG_VMID, MESAPI__SET_DEBUG_VMID, 0),
 		ROW(AMD_LOG, MESAPI_AMD_LOG, 0),
 		ROW(UPDATE_ROOT_PAGE_TABLE, MESAPI__UPDATE_ROOT_PAGE_TABLE, 0),
 		ROW(ADD_QUEUE, MESAPI__ADD_QUEUE, 0),
-		ROW(REMOVE_QUEUE, MESAPI__REMOVE_QUEUE, 0),
-		ROW(RESET, MESAPI__RESET, 0),
 		{ "unknown", 0x77, 8, 0 },
 		{ "gap in the numbers", 17, 8, 0 },
 #undef ROW
@@ -325,7 +326,10 @@ static void user_queue(void)
 	/* The process kept its VMID: flushing is the driver's. */
 	CHECK_EQ(fake_mem_seen.flush_mask[VGPU_HUB_GC], 0);
 	CHECK_EQ(rm(rig, 0, MES_QUEUE_TYPE_GFX), 1);
-	CHECK_EQ(rm(rig, 0, MES_QUEUE_TYPE_GFX), 0);
+	RIG_PUT(rig, 0, WRITE_MEM(FLAG, 9));
+	rig_ring(rig, 0);
+	test_sleep_us(500);
+	CHECK_EQ(fake_mem_get32(FLAG), 4);
 	rig_destroy(rig);
 }
 
@@ -435,6 +439,9 @@ static void user_queue_reset(void)
 	test_sleep_us(2000);
 	CHECK_EQ(fake_mem_get32(FLAG + 4), 0);
 	CHECK_EQ(rm(rig, 0, MES_QUEUE_TYPE_GFX), 1);
+	/* The process does not know, and is caught again. */
+	CHECK_EQ(SEND(rig, f), 1);
+	CHECK_EQ(rm(rig, 0, MES_QUEUE_TYPE_GFX), 1);
 	/* Detection finds nothing: queues that wait can be unmapped. */
 	f.reset_queue_only = 0;
 	f.hang_detect_then_reset = 1;
@@ -459,7 +466,6 @@ static void firmware_restarts(void)
 	rig_mqd(rig, MES, VGPU_ENGINE_COMPUTE);
 	CHECK_EQ(vgpu_engine_map(rig->dev, VGPU_ENGINE_MES, &m), 0);
 	/* It knows of nothing; the doorbell is free again. */
-	CHECK_EQ(rm(rig, 0, MES_QUEUE_TYPE_GFX), 0);
 	CHECK_EQ(add(rig, 0, MES_QUEUE_TYPE_GFX, 1), 0);
 	CHECK_EQ(set_hw_rsrc(rig, USER_VMIDS), 1);
 	CHECK_EQ(add(rig, 0, MES_QUEUE_TYPE_GFX, 1), 1);

@@ -34,8 +34,9 @@
 struct sdma_engine {
 	/*
 	 * The kernel's ring; kernel.q is NULL while it does not run. The
-	 * register lock protects it. Not allocated: a packet of the ring may
-	 * write the register that stops the ring.
+	 * register lock protects it. The rest never changes: a packet of the
+	 * ring may write the register that stops the ring, and another start it
+	 * again before that packet's thread is gone.
 	 */
 	struct sdma_queue kernel;
 };
@@ -77,9 +78,9 @@ static int kernel_start(struct sdma *s, unsigned int e)
 {
 	struct vgpu *dev = s->dev;
 	uint32_t cntl = vgpu_reg_peek(dev, REG(e, QUEUE0_RB_CNTL));
+	struct sdma_queue *sq = &s->engine[e].kernel;
 	struct vgpu_queue_config cfg = {
-		.client = { .hub = VGPU_HUB_GC, .cid = CID_SDMA0 + e,
-			    .ring_id = e << 4 },
+		.client = sq->client,
 		.base = reg64(dev, REG(e, QUEUE0_RB_BASE),
 			      REG(e, QUEUE0_RB_BASE_HI)) << 8,
 		.rptr = reg64(dev, REG(e, QUEUE0_RB_RPTR),
@@ -89,8 +90,8 @@ static int kernel_start(struct sdma *s, unsigned int e)
 		.rptr_shift = 2,
 		.doorbell = UINT32_MAX,
 		.exec = sdma_exec,
+		.priv = sq,
 	};
-	struct sdma_queue *sq = &s->engine[e].kernel;
 	int r;
 
 	r = ring_dwords(cntl, &cfg.size_dw);
@@ -110,11 +111,6 @@ static int kernel_start(struct sdma *s, unsigned int e)
 					  SDMA0_QUEUE0_DOORBELL_OFFSET, OFFSET);
 	snprintf(cfg.name, sizeof(cfg.name), "sdma%u", e);
 
-	sq->dev = dev;
-	sq->engine = e;
-	sq->client = cfg.client;
-	sq->doorbell = cfg.doorbell;
-	cfg.priv = sq;
 	sq->q = vgpu_queue_start(dev, &cfg, &r);
 	return sq->q ? 0 : r;
 }
@@ -401,6 +397,7 @@ static void sdma_reset(struct vgpu *dev, void *priv)
 
 static int sdma_init(struct vgpu *dev, void **priv)
 {
+	unsigned int e;
 	struct sdma *s;
 	int r;
 
@@ -408,6 +405,14 @@ static int sdma_init(struct vgpu *dev, void **priv)
 	if (!s)
 		return -ENOMEM;
 	s->dev = dev;
+	for (e = 0; e < SDMA_ENGINES; e++)
+		s->engine[e].kernel = (struct sdma_queue){
+			.dev = dev,
+			.engine = e,
+			.client = { .hub = VGPU_HUB_GC, .cid = CID_SDMA0 + e,
+				    .ring_id = e << 4 },
+			.doorbell = UINT32_MAX,
+		};
 	r = -pthread_mutex_init(&s->lock, NULL);
 	if (r)
 		goto err_free;

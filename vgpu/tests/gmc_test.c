@@ -411,6 +411,7 @@ static void odd_vram(void)
 	};
 	struct fake_host *h = fake_host_create(blocks, 4096, 17 << 20, false);
 	struct vgpu_client c = rig_client(0);
+	struct vgpu_mem_stats s;
 	uint32_t v;
 
 	REQUIRE(h);
@@ -418,6 +419,8 @@ static void odd_vram(void)
 	CHECK_EQ(vgpu_mem_read32(h->dev, &c, RIG_FB + (17 << 20) - 4, &v), 0);
 	CHECK_EQ(vgpu_mem_read32(h->dev, &c, RIG_FB + (17 << 20), &v), -EFAULT);
 	CHECK_EQ(vgpu_mem_read32(h->dev, &c, RIG_FB + (32 << 20) - 4, &v), -EFAULT);
+	vgpu_mem_stats(h->dev, &s);
+	CHECK_EQ(s.faults, 2);
 	fake_host_destroy(h);
 }
 
@@ -683,6 +686,90 @@ static void vmid_set(void)
 	rig_fini(&rig);
 }
 
+/* ---- robustness ---- */
+
+struct storm {
+	struct rig *rig;
+	int stop;
+};
+
+/* The guest at work on its tables and registers, without any sense. */
+static void *storm(void *arg)
+{
+	struct storm *s = arg;
+	struct vgpu *dev = s->rig->dev;
+	unsigned int seed = 7;
+
+	while (!__atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
+		uint64_t *e = (uint64_t *)s->rig->h->vram +
+			      rand_r(&seed) % (RIG_VRAM / 8);
+		uint64_t v = (uint64_t)rand_r(&seed) << 33 ^
+			     (uint64_t)rand_r(&seed) << 11 ^ rand_r(&seed);
+
+		__atomic_store_n(e, v & 0x0174000003ffffffull, __ATOMIC_RELEASE);
+		switch (rand_r(&seed) % 16) {
+		case 0:
+			vgpu_reg_write(dev, CNTL(rand_r(&seed) % 16), rand_r(&seed));
+			break;
+		case 1:
+			/* Base, start and end of all contexts. */
+			vgpu_reg_write(dev, VREG(GC, regGCVM_CONTEXT0_PAGE_TABLE_BASE_ADDR_LO32) +
+				       rand_r(&seed) % 96, rand_r(&seed) % RIG_VRAM);
+			break;
+		case 2:
+			rig_flush(s->rig, VGPU_HUB_GC, rand_r(&seed) % 16);
+			break;
+		case 3:
+			vgpu_reg_write(dev, VREG(GC, regGCMC_VM_SYSTEM_APERTURE_HIGH_ADDR),
+				       rand_r(&seed));
+			break;
+		}
+	}
+	return NULL;
+}
+
+static void any_tables(void)
+{
+	struct storm s = { 0 };
+	unsigned int i, seed = 3;
+	pthread_t thread;
+	struct rig rig;
+
+	REQUIRE(!rig_init(&rig, true, 0));
+	s.rig = &rig;
+	REQUIRE(!pthread_create(&thread, NULL, storm, &s));
+	for (i = 0; i < 20000; i++) {
+		struct vgpu_client c = rig_client(rand_r(&seed) % 16);
+		uint64_t va = (uint64_t)rand_r(&seed) << (rand_r(&seed) % 18);
+		uint64_t to = (uint64_t)rand_r(&seed) << (rand_r(&seed) % 18);
+		uint8_t buf[256];
+		uint32_t v;
+
+		if (!c.vmid && i & 1)
+			va += RIG_FB;
+		switch (rand_r(&seed) % 5) {
+		case 0:
+			vgpu_mem_read(rig.dev, &c, va, buf, sizeof(buf));
+			break;
+		case 1:
+			vgpu_mem_copy(rig.dev, &c, to, va, rand_r(&seed) % 20000);
+			break;
+		case 2:
+			vgpu_mem_read32(rig.dev, &c, va, &v);
+			break;
+		case 3:
+			vgpu_mem_write64(rig.dev, &c, va, i);
+			break;
+		case 4:
+			vgpu_mem_fill(rig.dev, &c, va & ~3ull, i, 8192);
+			break;
+		}
+	}
+	__atomic_store_n(&s.stop, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	rig_fini(&rig);
+}
+
 static const struct test_case tests[] = {
 	{ "walker", walker },
 	{ "copies", copies },
@@ -696,5 +783,6 @@ static const struct test_case tests[] = {
 	{ "engines", engines },
 	{ "faults", faults },
 	{ "vmid-set", vmid_set },
+	{ "any-tables", any_tables },
 };
 TEST_MAIN(tests)

@@ -101,31 +101,67 @@ static void vectors(void)
 	fake_host_destroy(h);
 }
 
-/* One message until the guest has looked, another if there is more then. */
+/*
+ * One message until the guest has looked, another if there is more then.
+ * False if we were too slow for the device to take it for the same moment.
+ */
+static bool one_moment(void)
+{
+	struct fake_host *h = start(CNTL | C(ENABLE_INTR, 1));
+	unsigned int irqs[5];
+	uint64_t since;
+	bool fast;
+
+	if (!h)
+		return true;
+	since = vgpu_now(h->dev);
+	raise_data(h, 1);
+	irqs[0] = fake_host_irqs(h, 0);
+	raise_data(h, 2);
+	raise_data(h, 3);
+	irqs[1] = fake_host_irqs(h, 0);
+	vgpu_doorbell_ring(h->dev, DOORBELL, 64, 4);
+	irqs[2] = fake_host_irqs(h, 0);
+	vgpu_doorbell_ring(h->dev, DOORBELL, 96, 4);
+	irqs[3] = fake_host_irqs(h, 0);
+	raise_data(h, 4);
+	irqs[4] = fake_host_irqs(h, 0);
+	fast = vgpu_now(h->dev) - since < 8000000;
+	if (fast) {
+		CHECK_EQ(irqs[0], 1);
+		CHECK_EQ(irqs[1], 1);
+		CHECK_EQ(irqs[2], 2);
+		CHECK_EQ(irqs[3], 2);
+		CHECK_EQ(irqs[4], 3);
+	}
+	fake_host_destroy(h);
+	return fast;
+}
+
 static void messages(void)
+{
+	int i;
+
+	for (i = 0; i < 100 && !one_moment(); i++)
+		;
+	CHECK(i < 100);
+}
+
+static void message_again(void)
 {
 	struct fake_host *h = start(CNTL | C(ENABLE_INTR, 1));
 
 	REQUIRE(h);
 	raise_data(h, 1);
-	CHECK_EQ(fake_host_irqs(h, 0), 1);
-	raise_data(h, 2);
-	raise_data(h, 3);
-	CHECK_EQ(fake_host_irqs(h, 0), 1);
-	vgpu_doorbell_ring(h->dev, DOORBELL, 64, 4);
-	CHECK_EQ(fake_host_irqs(h, 0), 2);
-	CHECK_EQ(vgpu_reg_read(h->dev, R(IH_RB_RPTR)), 64);
-	vgpu_doorbell_ring(h->dev, DOORBELL, 96, 4);
-	CHECK_EQ(fake_host_irqs(h, 0), 2);
-	raise_data(h, 4);
-	CHECK_EQ(fake_host_irqs(h, 0), 3);
 	/* A guest that missed it is told again with a later vector. */
 	test_sleep_us(15000);
-	raise_data(h, 5);
-	CHECK_EQ(fake_host_irqs(h, 0), 4);
+	raise_data(h, 2);
+	CHECK_EQ(fake_host_irqs(h, 0), 2);
 	/* The register does what the doorbell does. */
-	vgpu_reg_write(h->dev, R(IH_RB_RPTR), 128);
-	CHECK_EQ(fake_host_irqs(h, 0), 5);
+	vgpu_reg_write(h->dev, R(IH_RB_RPTR), 32);
+	CHECK_EQ(fake_host_irqs(h, 0), 3);
+	vgpu_reg_write(h->dev, R(IH_RB_RPTR), 64);
+	CHECK_EQ(fake_host_irqs(h, 0), 3);
 	/* Pointers count whole vectors within the ring. */
 	vgpu_reg_write(h->dev, R(IH_RB_RPTR), RING_BYTES + 65);
 	CHECK_EQ(vgpu_reg_read(h->dev, R(IH_RB_RPTR)), 64);
@@ -331,6 +367,7 @@ static void nowhere(void)
 static const struct test_case tests[] = {
 	{ "vectors", vectors },
 	{ "messages", messages },
+	{ "message-again", message_again },
 	{ "off", off },
 	{ "turned-on", turned_on },
 	{ "wraps", wraps },

@@ -221,7 +221,81 @@ static const struct vgpu_reg_range cp_ranges[] = {
 	{ ONE(regGB_ADDR_CONFIG), .reset = ADDR_CONFIG },
 };
 
+/*
+ * What the driver dumps after a hang (gc_reg_list_11_0, gc_cp_reg_list_11 and
+ * gc_gfx_queue_reg_list_11 in gfx_v11_0.c): nothing is busy, stalled or in
+ * error. The queue slots, which it dumps, too, are real.
+ */
+#define IDLE(name)	{ GC_BASE(reg##name##_BASE_IDX) + reg##name, \
+			  GC_BASE(reg##name##_BASE_IDX) + reg##name }
+static const struct vgpu_reg_range cp_idle_ranges[] = {
+	IDLE(CPC_UTCL1_STATUS),
+	IDLE(CPF_UTCL1_STATUS),
+	IDLE(CPG_UTCL1_STATUS),
+	IDLE(CP_BUSY_STAT),
+	IDLE(CP_CPC_BUSY_STAT),
+	IDLE(CP_CPC_BUSY_STAT2),
+	IDLE(CP_CPC_STALLED_STAT1),
+	IDLE(CP_CPC_STATUS),
+	IDLE(CP_CPF_BUSY_STAT),
+	IDLE(CP_CPF_BUSY_STAT2),
+	IDLE(CP_CPF_STALLED_STAT1),
+	IDLE(CP_CPF_STATUS),
+	IDLE(CP_GFX_ERROR),
+	IDLE(CP_GFX_HPD_STATUS0),
+	IDLE(CP_IB1_BASE_HI),
+	IDLE(CP_IB1_BASE_LO),
+	IDLE(CP_IB1_BUFSZ),
+	IDLE(CP_IB1_CMD_BUFSZ),
+	IDLE(CP_IB2_BASE_HI),
+	IDLE(CP_IB2_BASE_LO),
+	IDLE(CP_IB2_BUFSZ),
+	IDLE(CP_IB2_CMD_BUFSZ),
+	IDLE(CP_MEC1_INSTR_PNTR),
+	IDLE(CP_MES_DEBUG_INTERRUPT_INSTR_PNTR),
+	IDLE(CP_MES_HEADER_DUMP),
+	IDLE(CP_MES_INSTR_PNTR),
+	IDLE(CP_ME_HEADER_DUMP),
+	IDLE(CP_ME_INSTR_PNTR),
+	IDLE(CP_PFP_HEADER_DUMP),
+	IDLE(CP_PFP_INSTR_PNTR),
+	IDLE(CP_RB0_BASE),
+	IDLE(CP_RB0_RPTR),
+	IDLE(CP_RB0_WPTR),
+	IDLE(CP_RB1_BASE),
+	IDLE(CP_RB1_RPTR),
+	IDLE(CP_RB1_WPTR),
+	IDLE(CP_STALLED_STAT1),
+	IDLE(CP_STALLED_STAT2),
+	IDLE(CP_STALLED_STAT3),
+	IDLE(GDS_PROTECTION_FAULT),
+	IDLE(GDS_VM_PROTECTION_FAULT),
+	IDLE(GRBM_STATUS3),
+	IDLE(GRBM_STATUS_SE0),
+	IDLE(GRBM_STATUS_SE1),
+	IDLE(GRBM_STATUS_SE2),
+	IDLE(GRBM_STATUS_SE3),
+	IDLE(GRBM_STATUS_SE4),
+	IDLE(GRBM_STATUS_SE5),
+	IDLE(IA_UTCL1_STATUS),
+	IDLE(IA_UTCL1_STATUS_2),
+	IDLE(PA_CL_CNTL_STATUS),
+	IDLE(RLC_UTCL1_STATUS),
+	IDLE(RMI_UTCL1_STATUS),
+	IDLE(SQC_CACHES),
+	IDLE(SQG_STATUS),
+	IDLE(WD_UTCL1_STATUS),
+	/* Wave reset of a queue: no waves. */
+	IDLE(SPI_COMPUTE_QUEUE_RESET),
+};
+
 int cp_register_regs(struct cp *cp)
 {
+	int r;
+
+	r = vgpu_reg_register(cp->dev, cp_idle_ranges,
+			      ARRAY_SIZE(cp_idle_ranges), cp);
+	if (r)
+		return r;
 	return vgpu_reg_register(cp->dev, cp_ranges, ARRAY_SIZE(cp_ranges), cp);
 }

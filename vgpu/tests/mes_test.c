@@ -308,6 +308,7 @@ static void user_queue(void)
 	CHECK_EQ(fake_mem_seen.pd_addr[8], 0x1000001);
 	CHECK_EQ(fake_mem_seen.pasid[8], 0x8001);
 	CHECK_EQ(fake_mem_seen.flush_mask[VGPU_HUB_GC], 1 << 8);
+	CHECK_SOON(fake_iv_count() == 1);
 	CHECK_EQ(fake_ivs[0].ring_id >> 4, 1);
 	CHECK_EQ(fake_ivs[0].data[0], r->doorbell);
 	CHECK_EQ(fake_ivs[0].vmid, 8);

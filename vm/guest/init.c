@@ -376,6 +376,8 @@ static void load_driver(void)
 	char **argv = split(RUN "/modprobe");
 	int r, i;
 
+	/* the kernel starts us without one */
+	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	if (!argv || !argv[0])
 		return;
 	r = run_quietly(argv);

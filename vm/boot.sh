@@ -106,7 +106,7 @@ vm_run()
 		"VM_KERNEL=$FLAVOUR" "VM_ACCEL=${ACCEL%%,*}" AMDGPU_ENABLE_USERQTEST=1 "${VM_ENV[@]}" >"$RUN_DIR/env"
 	if [ "$VM_DRIVER" = 1 ] && [ "$VM_GPU" = 1 ]; then
 		# shellcheck disable=SC2086 # words are wanted
-		write_words modprobe amdgpu $VM_MODULE_ARGS >"$RUN_DIR/modprobe"
+		write_words /usr/sbin/modprobe amdgpu $VM_MODULE_ARGS >"$RUN_DIR/modprobe"
 	else
 		: >"$RUN_DIR/modprobe"
 	fi

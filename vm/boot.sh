@@ -83,6 +83,18 @@ share_args()
 		-device "virtio-9p-pci,fsdev=$1,mount_tag=$1")
 }
 
+# make_run_dir: sets RUN_DIR, a directory for one VM; those of killed runs are removed
+make_run_dir()
+{
+	local d
+	for d in "$CACHE"/run.*; do
+		[ ! -e "$d/alive" ] || flock -n -x "$d/alive" true && rm -rf "$d"
+	done
+	RUN_DIR=$(mktemp -d "$CACHE/run.XXXXXX") || die $EX_SPACE "cannot write to $CACHE"
+	exec {run_alive}>"$RUN_DIR/alive"
+	flock -s "$run_alive"
+}
+
 write_words() { printf '%s\0' "$@"; }
 
 # vm_run CMD...: sets VM_STATUS (what run exits with) and VM_LOG
@@ -90,7 +102,7 @@ vm_run()
 {
 	local append device=() supervise=() args=()
 
-	RUN_DIR=$(mktemp -d "$CACHE/run.XXXXXX") || die $EX_SPACE "cannot write to $CACHE"
+	make_run_dir
 	mkdir -p "$RUN_DIR/firmware" "$CACHE/log/vm"
 	VM_LOG=$CACHE/log/vm/$(date +%Y%m%d-%H%M%S)-$$
 	mkdir -p "$VM_LOG"
@@ -140,7 +152,7 @@ vm_run()
 	say "$(cat "$VM_LOG/qemu")"
 
 	args=("$VM_DIR/host/session" "$RUN_DIR" "$VM_LOG" ${#device[@]} "${device[@]}" "${supervise[@]}" -- "${QEMU[@]}")
-	in_tree "${args[@]}" <&0 &
+	in_tree_exec "${args[@]}" <&0 &
 	vm_pid=$!
 	wait "$vm_pid"
 	vm_pid=

@@ -124,7 +124,11 @@ EXTRA_BINDS=()
 EXTRA_RO_BINDS=()
 
 # in_tree CMD...: run it inside the tree, in the current directory if that is visible there
-in_tree()
+in_tree() { (in_tree_exec "$@"); }
+
+# in_tree_exec CMD...: the same in place of this shell: what started the shell is then the
+# sandbox's parent, and the sandbox dies with its parent
+in_tree_exec()
 {
 	local wrapper=(bwrap)
 	tree_args
@@ -134,5 +138,5 @@ in_tree()
 		wrapper=(sudo -n bwrap)
 		set -- setpriv --reuid="$(id -u)" --regid="$(id -g)" --clear-groups "$@"
 	fi
-	"${wrapper[@]}" "${bwrap_args[@]}" "$@"
+	exec "${wrapper[@]}" "${bwrap_args[@]}" "$@"
 }

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -224,18 +225,30 @@ static bool any_present(const void *p, uint64_t size)
 	return present;
 }
 
+/*
+ * New pages wait in a list of the CPU that touched them first, and cannot go before
+ * that CPU has emptied it, which madvise() does on the CPU that it runs on. So it is
+ * called on every CPU in turn. A page that stays after some rounds is pinned.
+ */
 static void swap_out(struct batch_pieces *pieces, unsigned int i)
 {
 	void *p = batch_range_ptr(pieces, i);
 	uint64_t size = batch_range_size(pieces, i);
-	int tries;
+	cpu_set_t all, one;
+	int round, cpu;
 
-	/* pages may wait on another CPU's list for a while; nothing pins them */
-	for (tries = 0; tries < 100 && any_present(p, size); tries++) {
-		if (tries)
-			usleep(20000);
-		do_or_die(madvise(p, size, MADV_PAGEOUT));
+	do_or_die(sched_getaffinity(0, sizeof(all), &all));
+	for (round = 0; round < 10 && any_present(p, size); round++) {
+		for (cpu = 0; cpu < CPU_SETSIZE && any_present(p, size); cpu++) {
+			if (!CPU_ISSET(cpu, &all))
+				continue;
+			CPU_ZERO(&one);
+			CPU_SET(cpu, &one);
+			do_or_die(sched_setaffinity(0, sizeof(one), &one));
+			do_or_die(madvise(p, size, MADV_PAGEOUT));
+		}
 	}
+	do_or_die(sched_setaffinity(0, sizeof(all), &all));
 	igt_assert_f(!any_present(p, size), "range %u cannot be swapped out\n", i);
 }
 
@@ -269,6 +282,8 @@ static void collapse_write(struct batch_pieces *pieces, unsigned int i)
 	void *p = batch_range_ptr(pieces, i);
 	uint64_t size = batch_range_size(pieces, i);
 
+	/* allowed only now, see START_SMALL */
+	do_or_die(madvise(p, size, MADV_HUGEPAGE));
 	igt_require_f(!madvise(p, size, MADV_COLLAPSE),
 		      "madvise(MADV_COLLAPSE): %s\n", strerror(errno));
 	batch_fill_range(pieces, i, NEW);

@@ -458,7 +458,7 @@ static void info(struct batch_gpu *gpu)
  *
  * @export:			sharing it as a dma-buf
  * @mmap:			mapping it into the CPU's address space
- * @placement:			moving it to VRAM
+ * @placement:			changing where it is preferably placed
  */
 static int try_export(int fd, uint32_t handle)
 {
@@ -476,10 +476,11 @@ static int try_mmap(int fd, uint32_t handle)
 
 static int try_placement(int fd, uint32_t handle)
 {
+	/* where both BOs are anyway: statistics do not survive a real change */
 	struct drm_amdgpu_gem_op args = {
 		.handle = handle,
 		.op = AMDGPU_GEM_OP_SET_PLACEMENT,
-		.value = AMDGPU_GEM_DOMAIN_VRAM,
+		.value = AMDGPU_GEM_DOMAIN_GTT,
 	};
 
 	return drmIoctl(fd, DRM_IOCTL_AMDGPU_GEM_OP, &args);

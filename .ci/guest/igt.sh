@@ -13,6 +13,9 @@ echo "$VM_RAM_MIB" >/share/memory
 echo 32 >/proc/sys/vm/nr_hugepages
 echo madvise >/sys/kernel/mm/transparent_hugepage/enabled
 
+# libigt looks for tracing in debugfs, and the kernel warns of its first use there
+ls /sys/kernel/debug/tracing >/dev/null
+
 # results are written to memory and copied: many small synchronous writes over 9p are slow
 results=/tmp/igt-results
 igt_runner --overwrite --multiple-mode --inactivity-timeout 300 --per-test-timeout 300 \

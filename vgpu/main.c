@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "blocks.h"
@@ -53,8 +54,13 @@ static const struct {
 
 static void log_line(enum vgpu_log_level level, const char *line)
 {
-	if (level < VGPU_LOG_TRACE || trace)
-		fprintf(stderr, "vgpu: %s: %s\n", level_names[level], line);
+	struct timespec now;
+
+	if (level == VGPU_LOG_TRACE && !trace)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	fprintf(stderr, "vgpu: [%5lld.%06ld] %s: %s\n", (long long)now.tv_sec,
+		now.tv_nsec / 1000, level_names[level], line);
 }
 
 static void on_signal(int sig)

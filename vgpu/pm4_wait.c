@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Packets that wait; they park their own queue only. */
 #include <errno.h>
+#include <inttypes.h>
 
 #include "pm4_internal.h"
 #include "nvd.h"
@@ -136,6 +137,10 @@ int pm4_fence_wait_multi(struct pm4_run *run, const uint32_t *p, uint32_t n)
 	for (i = 1; i < n; i += 4) {
 		w.addr = pm4_addr(p + i) & ~7ull;
 		w.ref = pm4_addr(p + i + 2);
+		if (!satisfied(&w))
+			vgpu_log(run->dev, VGPU_LOG_TRACE,
+				 "pm4: fence %u at 0x%" PRIx64 " waits for 0x%" PRIx64,
+				 i / 4, w.addr, w.ref);
 		r = vgpu_queue_wait(run->q, satisfied, &w);
 		if (r)
 			return r;

@@ -123,8 +123,8 @@ vm_run()
 		: >"$RUN_DIR/modprobe"
 	fi
 
-	# clocks of an emulated CPU are not worth a watchdog; a dead kernel must end the VM
-	append="console=ttyS0 panic=-1 oops=panic hung_task_panic=1 tsc=unstable no5lvl"
+	# clocks of an emulated CPU are worth neither a watchdog nor a panic; a dead kernel must end the VM
+	append="console=ttyS0 panic=-1 oops=panic hung_task_panic=1 tsc=unstable no_timer_check no5lvl"
 	append+=" vm.cache=$CACHE vm.project=$PROJECT vm.build=$BUILD vm.kernel=$KERNEL"
 	append+=" vm.swap=$VM_SWAP_MIB vm.tty=$VM_TTY vm.cwd=/root"
 	[ -z "$VM_SHARE" ] || append+=" vm.share=1"

@@ -50,10 +50,9 @@ MODULE_PARM_DESC(userptr_batch_max_mib,
 /* Limit of all batches of a device in bytes. */
 static u64 amdgpu_userptr_batch_max_bytes(struct amdgpu_device *adev)
 {
-	u64 gtt = adev->mman.gtt_mgr.manager.size << PAGE_SHIFT;
 	u64 mib = READ_ONCE(amdgpu_userptr_batch_max_mib);
 
-	return mib ? min(mib, U64_MAX >> 20) << 20 : gtt;
+	return mib ? min(mib, U64_MAX >> 20) << 20 : adev->mman.gtt_mgr.manager.size;
 }
 
 /**

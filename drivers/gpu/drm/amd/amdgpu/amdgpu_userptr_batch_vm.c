@@ -178,7 +178,23 @@ static int amdgpu_userptr_update_flush_span(struct amdgpu_userptr_update *up, bo
 	return r;
 }
 
-/* Add pages of a mapping to the pending span, or begin a new one. */
+/*
+ * Do the pages before and after this boundary follow each other in memory? Then
+ * one update of both would describe them by one fragment, or one huge entry, and
+ * a later change of the range on one side would leave the other's entry wrong:
+ * amdgpu_vm_update_range() looks no further than what it writes.
+ */
+static bool amdgpu_userptr_joins_fragment(struct amdgpu_userptr_update *up, u64 page)
+{
+	const dma_addr_t *addrs = up->batch->bo->tbo.ttm->dma_address;
+
+	return addrs[page] == addrs[page - 1] + PAGE_SIZE;
+}
+
+/*
+ * Add pages of a mapping to the pending span, or begin a new one. Called for whole
+ * ranges, so that no fragment is part of two of them.
+ */
 static int amdgpu_userptr_update_span(struct amdgpu_userptr_update *up,
 				      struct amdgpu_bo_va_mapping *mapping,
 				      u64 first, u64 end, bool valid)
@@ -186,7 +202,8 @@ static int amdgpu_userptr_update_span(struct amdgpu_userptr_update *up,
 	struct amdgpu_userptr_span *span = &up->span;
 	int r;
 
-	if (span->mapping == mapping && span->end == first && span->valid == valid) {
+	if (span->mapping == mapping && span->end == first && span->valid == valid &&
+	    !(valid && amdgpu_userptr_joins_fragment(up, first))) {
 		span->end = end;
 		return 0;
 	}

@@ -191,6 +191,7 @@ vm_judge()
 	vm_taint "$(sed -n 's/^taint //p' "$RUN_DIR/report" 2>/dev/null)"
 	if [ "$VM_GPU" = 1 ] && [ "${device:-none}" != 0 ]; then
 		say_error "the virtual GPU ended with status ${device:-none} (log: $VM_LOG/vgpu)"
+		grep -E '^vgpu: +[0-9]+ +(error|guest)' "$VM_LOG/vgpu" | head -n 5 | sed 's/^/     | /' >&2
 		[ "$VM_STATUS" != 0 ] || VM_STATUS=$EX_STRICT
 	fi
 	vm_forget_old

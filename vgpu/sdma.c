@@ -34,8 +34,8 @@
 struct sdma_engine {
 	/*
 	 * The kernel's ring; kernel.q is NULL while it does not run. The
-	 * register lock protects it. The rest never changes: a packet of the
-	 * ring may write the register that stops the ring, and another start it
+	 * register lock protects it. The rest is not set up anew: a packet of
+	 * the ring may write the register that stops the ring, and another start it
 	 * again before that packet's thread is gone.
 	 */
 	struct sdma_queue kernel;
@@ -111,6 +111,8 @@ static int kernel_start(struct sdma *s, unsigned int e)
 					  SDMA0_QUEUE0_DOORBELL_OFFSET, OFFSET);
 	snprintf(cfg.name, sizeof(cfg.name), "sdma%u", e);
 
+	/* The driver starts the ring anew, never in the midst of a buffer. */
+	sq->ib_offset = 0;
 	sq->q = vgpu_queue_start(dev, &cfg, &r);
 	return sq->q ? 0 : r;
 }
@@ -318,6 +320,7 @@ static int sdma_map(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m
 	sq->doorbell = m->doorbell;
 	sq->mqd = m->mqd_addr;
 	sq->fence = pair(mqd.sdmax_rlcx_f32_dbg0, mqd.sdmax_rlcx_f32_dbg1);
+	sq->ib_offset = mqd.sdmax_rlcx_ib_offset;
 	cfg.client.ring_id = sq->engine << 4 | (sq->id & 0xf);
 	sq->client = cfg.client;
 	cfg.priv = sq;
@@ -355,6 +358,9 @@ static void mqd_save(struct sdma_queue *sq, uint64_t rptr, uint64_t wptr)
 	vgpu_mem_write(sq->dev, &kernel_client, sq->mqd +
 		       offsetof(struct v11_sdma_mqd, sdmax_rlcx_rb_rptr),
 		       p, sizeof(p));
+	vgpu_mem_write32(sq->dev, &kernel_client, sq->mqd +
+			 offsetof(struct v11_sdma_mqd, sdmax_rlcx_ib_offset),
+			 sq->ib_offset);
 }
 
 static int sdma_unmap(struct vgpu *dev, void *priv, uint32_t doorbell, bool reset)

@@ -24,6 +24,11 @@ struct sdma_queue {
 	uint32_t doorbell;		/* dwords; UINT32_MAX: none */
 	uint64_t mqd;			/* VMID 0 address; user queues */
 	uint64_t fence;			/* of PROTECTED_FENCE, VMID 0 address */
+	/*
+	 * Dword at which the indirect buffer at the read pointer goes on: what
+	 * was done before the queue was stopped is not done twice.
+	 */
+	uint32_t ib_offset;
 	struct vgpu_queue *q;
 	struct sdma_queue *next;
 };

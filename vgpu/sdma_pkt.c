@@ -601,20 +601,22 @@ static int exec_ib(struct sdma_run *ring, const uint32_t *ib, uint32_t dw,
 		   unsigned int vmid)
 {
 	struct sdma_run run = *ring;
-	int r;
+	int r = 0;
 
 	run.ib = ib;
 	run.client.vmid = vmid;
-	for (run.pos = 0; run.pos < dw; run.pos += r) {
-		if (vgpu_queue_stopping(run.q))
-			return -ECANCELED;
+	run.pos = run.sq->ib_offset < dw ? run.sq->ib_offset : 0;
+	run.sq->ib_offset = 0;
+	for (; run.pos < dw; run.pos += r) {
 		run.left = dw - run.pos;
-		r = exec_one(&run);
+		r = vgpu_queue_stopping(run.q) ? -ECANCELED : exec_one(&run);
 		if (!r) {
 			vgpu_count(run.dev, VGPU_LOG_GUEST,
 				   "sdma: packet reaches beyond its indirect buffer");
 			return -EINVAL;
 		}
+		if (r == -ECANCELED)
+			run.sq->ib_offset = run.pos;
 		if (r < 0)
 			return r;
 	}

@@ -1,140 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* SDMA: rings by register and by MQD, and every packet. */
+/* SDMA: the kernel's rings, and every packet. */
 #include "test.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
-#include "blocks.h"
-#include "fake_host.h"
-#include "fake_mem.h"
-#include "hwregs.h"
-#include "gc/gc_11_0_0_offset.h"
-#include "gc/gc_11_0_0_sh_mask.h"
-#include "v11_structs.h"
-
-#define RING		0x10000u
-#define RING_LOG2	8
-#define RING_DW		(1u << RING_LOG2)
-#define RPTR		0x8000u
-#define IB		0x20000u
-#define DATA		0x40000u
-#define DOORBELL	0x200u
-#define MQD		0x60000u
-#define FENCE		0x61000u
-#define USER_RPTR	0x62000u
-#define USER_WPTR	0x62008u
-#define USER_DOORBELL	0x401u
-#define NOWHERE		FAKE_MEM_SIZE
-
-#define REQ_REG		VREG(GC, regGCVM_INVALIDATE_ENG0_REQ)
-#define ACK_REG		VREG(GC, regGCVM_INVALIDATE_ENG0_ACK)
-/* Any register of no block. */
-#define SOME_REG	0x1234u
-
-/* Stands in for the invalidate engines, whose acknowledgement can be held. */
-static bool hold_ack;
-
-static void req_write(struct vgpu *dev, void *priv, uint32_t reg, uint32_t value)
-{
-	(void)priv;
-	vgpu_reg_poke(dev, reg, value);
-	if (!hold_ack)
-		vgpu_reg_poke(dev, reg - REQ_REG + ACK_REG, value & 0xffff);
-}
-
-static const struct vgpu_reg_range inv_ranges[] = {
-	{ VREG(GC, regGCVM_INVALIDATE_ENG0_REQ),
-	  VREG(GC, regGCVM_INVALIDATE_ENG17_REQ), NULL, req_write, 0 },
-	{ VREG(GC, regGCVM_INVALIDATE_ENG0_ACK),
-	  VREG(GC, regGCVM_INVALIDATE_ENG17_ACK) },
-	{ SOME_REG, SOME_REG + 1 },
-};
-
-static int inv_init(struct vgpu *dev, void **priv)
-{
-	(void)priv;
-	return vgpu_reg_register(dev, inv_ranges, ARRAY_SIZE(inv_ranges), NULL);
-}
-
-static const struct vgpu_block inv_block = { .name = "inv", .init = inv_init };
-
-static const struct vgpu_block *const blocks[] = {
-	&vgpu_block_sdma, &inv_block, NULL,
-};
-
-static uint64_t wptr;	/* of the kernel's ring, dwords */
-
-static void wreg(struct fake_host *h, uint32_t reg, uint32_t v)
-{
-	vgpu_reg_write(h->dev, reg, v);
-}
-
-/* As sdma_v6_0_gfx_resume_instance(), in its order. */
-static void ring_on(struct fake_host *h, unsigned int engine, bool doorbell)
-{
-	uint32_t o = engine * 0x600;
-	uint32_t cntl = VREG(GC, regSDMA0_QUEUE0_RB_CNTL) + o;
-
-	wreg(h, cntl, VFIELD(SDMA0_QUEUE0_RB_CNTL, RB_SIZE, RING_LOG2));
-	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_RPTR) + o, 0);
-	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_RPTR_HI) + o, 0);
-	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_WPTR) + o, 0);
-	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_WPTR_HI) + o, 0);
-	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_RPTR_ADDR_HI) + o, 0);
-	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_RPTR_ADDR_LO) + o, RPTR);
-	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_BASE) + o, RING >> 8);
-	wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_BASE_HI) + o, 0);
-	wreg(h, VREG(GC, regSDMA0_QUEUE0_DOORBELL) + o,
-	     VFIELD(SDMA0_QUEUE0_DOORBELL, ENABLE, doorbell));
-	wreg(h, VREG(GC, regSDMA0_QUEUE0_DOORBELL_OFFSET) + o,
-	     VFIELD(SDMA0_QUEUE0_DOORBELL_OFFSET, OFFSET, DOORBELL));
-	wreg(h, VREG(GC, regSDMA0_F32_CNTL) + engine * 0x20, 0);
-	wreg(h, cntl, VFIELD(SDMA0_QUEUE0_RB_CNTL, RB_SIZE, RING_LOG2) |
-	     VFIELD(SDMA0_QUEUE0_RB_CNTL, RPTR_WRITEBACK_ENABLE, 1) |
-	     VFIELD(SDMA0_QUEUE0_RB_CNTL, RB_ENABLE, 1));
-	wptr = 0;
-}
-
-static struct fake_host *start_broken(uint32_t broken)
-{
-	struct fake_host *h = fake_host_create_broken(blocks, 4096, 1 << 20, false,
-						      broken);
-
-	if (!h)
-		return NULL;
-	fake_mem_reset();
-	hold_ack = false;
-	wreg(h, VREG(GC, regSDMA0_CNTL), 1);
-	ring_on(h, 0, true);
-	return h;
-}
-
-static struct fake_host *start(void)
-{
-	return start_broken(0);
-}
-
-static void put(const uint32_t *dw, unsigned int n)
-{
-	while (n--)
-		fake_mem_put32(RING + (wptr++ & (RING_DW - 1)) * 4, *dw++);
-}
-
-static void ring(struct fake_host *h)
-{
-	vgpu_doorbell_ring(h->dev, DOORBELL, wptr << 2, 8);
-}
-
-#define PUT(...) do {							\
-	const uint32_t dw_[] = { __VA_ARGS__ };				\
-	put(dw_, ARRAY_SIZE(dw_));					\
-} while (0)
-
-static bool idle(void)
-{
-	return fake_mem_get64(RPTR) == wptr << 2;
-}
+#include "sdma_rig.h"
 
 /* ---- packets ---- */
 
@@ -144,9 +14,6 @@ static bool idle(void)
 struct word {
 	uint32_t at, value;
 };
-
-/* FLAG is written by whatever follows the packet under test. */
-#define FLAG	(DATA + 0xff00)
 
 /* Headers, from sdma_v6_0_0_pkt_open.h and the driver's use of it. */
 static const struct packet_row {
@@ -251,96 +118,79 @@ static const struct packet_row {
 	{ "protected fence of the kernel", { 0x305 }, 1, .halts = true },
 };
 
-static void set_before(const struct packet_row *row)
+/* What a packet of the ring did: it, or the buffer it is in, is row's. */
+static void check_packet(struct fake_host *h, const struct packet_row *row,
+			 bool halts)
 {
+	unsigned int before = complaints(h);
 	size_t i;
 
-	for (i = 0; i < WORDS; i++)
-		if (row->before[i].at)
-			fake_mem_put32(row->before[i].at, row->before[i].value);
-}
-
-static void check_after(const struct packet_row *row, bool halts)
-{
-	size_t i;
-
+	PUT(5, FLAG, 0, 0xf1a6);
+	ring(h);
+	if (halts)
+		halted(h, before);
+	else
+		CHECK_SOON(idle());
+	CHECK_EQ(complaints(h) > before, halts);
 	CHECK_EQ(fake_mem_get32(FLAG), halts ? 0 : 0xf1a6);
 	for (i = 0; i < WORDS && !halts; i++)
 		if (row->after[i].at)
 			CHECK_EQ(fake_mem_get32(row->after[i].at), row->after[i].value);
 }
 
-static unsigned int complaints(struct fake_host *h)
+/* A new ring and clean memory, as the driver after a hang. */
+static void restart(struct fake_host *h, const struct packet_row *row)
 {
-	return fake_host_logs(h, VGPU_LOG_GUEST) + fake_host_logs(h, VGPU_LOG_UNIMP);
-}
+	size_t i;
 
-/* A packet was refused: wait until that is said, and some more. */
-static void halted(struct fake_host *h)
-{
-	CHECK_SOON(complaints(h));
-	test_sleep_us(1000);
+	wreg(h, VREG(GC, regSDMA0_QUEUE_RESET_REQ), 1);
+	fake_mem_reset();
+	ring_on(h, 0, true);
+	for (i = 0; i < WORDS; i++)
+		if (row->before[i].at)
+			fake_mem_put32(row->before[i].at, row->before[i].value);
 }
 
 /* In the kernel's ring. */
-static void in_ring(const struct packet_row *row)
+static void in_ring(struct fake_host *h, const struct packet_row *row)
 {
-	struct fake_host *h = start();
-
-	REQUIRE(h);
-	set_before(row);
+	test_row(row->name);
+	restart(h, row);
 	put(row->dw, row->n);
-	PUT(5, FLAG, 0, 0xf1a6);
-	ring(h);
-	if (row->halts)
-		halted(h);
-	else
-		CHECK_SOON(idle());
-	check_after(row, row->halts);
-	CHECK_EQ(complaints(h) > 0, row->halts);
-	fake_host_destroy(h);
+	check_packet(h, row, row->halts);
 }
 
 /* In an indirect buffer of the kernel (VMID 0) or of a process. */
-static void in_ib(const struct packet_row *row, unsigned int vmid)
+static void in_ib(struct fake_host *h, const struct packet_row *row,
+		  unsigned int vmid)
 {
-	bool halts = row->halts || (vmid && row->process);
-	struct fake_host *h = start();
+	char name[80];
 	unsigned int i;
 
-	REQUIRE(h);
-	set_before(row);
+	snprintf(name, sizeof(name), "%s, in a buffer of VMID %u", row->name, vmid);
+	test_row(name);
+	restart(h, row);
 	for (i = 0; i < row->n; i++)
 		fake_mem_put32(IB + i * 4, row->dw[i]);
 	PUT(4 | vmid << 16, IB, 0, row->n, 0, 0);
-	PUT(5, FLAG, 0, 0xf1a6);
-	ring(h);
-	if (halts)
-		halted(h);
-	else
-		CHECK_SOON(idle());
-	check_after(row, halts);
-	fake_host_destroy(h);
+	check_packet(h, row, row->halts || (vmid && row->process));
+	test_row(NULL);
 }
 
 static void packets(void)
 {
-	char name[80];
+	struct fake_host *h = start();
 	size_t i;
 
+	REQUIRE(h);
 	for (i = 0; i < ARRAY_SIZE(packet_rows); i++) {
-		const struct packet_row *row = &packet_rows[i];
-
-		test_row(row->name);
-		in_ring(row);
-		snprintf(name, sizeof(name), "%s, in a buffer", row->name);
-		test_row(name);
-		in_ib(row, 0);
-		snprintf(name, sizeof(name), "%s, of a process", row->name);
-		test_row(name);
-		in_ib(row, 5);
+		vgpu_reg_poke(h->dev, SOME_REG, 0);
+		in_ring(h, &packet_rows[i]);
+		in_ib(h, &packet_rows[i], 0);
+		in_ib(h, &packet_rows[i], 5);
 	}
 	test_row(NULL);
+	fake_host_destroy(h);
 }
 
 /* Register packets do what they say, with whole and single bytes. */
@@ -409,9 +259,8 @@ static void traps(void)
 	fake_host_destroy(h);
 
 	/* The second engine tells so in the ring's number. */
-	h = fake_host_create(blocks, 4096, 1 << 20, false);
+	h = sdma_host(0);
 	REQUIRE(h);
-	fake_mem_reset();
 	wreg(h, VREG(GC, regSDMA1_CNTL), 1);
 	ring_on(h, 1, true);
 	PUT(6, 0);
@@ -562,7 +411,7 @@ static void buffers(void)
 		PUT(5, FLAG, 0, 0xf1a6);
 		ring(h);
 		if (row->halts)
-			halted(h);
+			halted(h, 0);
 		else
 			CHECK_SOON(idle());
 		CHECK_EQ(fake_mem_get32(FLAG), row->halts ? 0 : 0xf1a6);
@@ -673,169 +522,6 @@ static void stops_itself(void)
 	fake_host_destroy(h);
 }
 
-static struct v11_sdma_mqd *mqd(void)
-{
-	return (struct v11_sdma_mqd *)(fake_mem + MQD);
-}
-
-static const struct vgpu_queue_map user_map = {
-	.mqd_addr = MQD, .wptr_addr = USER_WPTR, .doorbell = USER_DOORBELL,
-	.queue = 2, .vmid = 9, .pasid = 0x8001, .user = true,
-};
-
-/* As sdma_v6_0_mqd_init(). */
-static void set_mqd(void)
-{
-	struct v11_sdma_mqd *m = mqd();
-
-	m->sdmax_rlcx_rb_cntl = VFIELD(SDMA0_QUEUE0_RB_CNTL, RB_SIZE, RING_LOG2) |
-		VFIELD(SDMA0_QUEUE0_RB_CNTL, RPTR_WRITEBACK_ENABLE, 1);
-	m->sdmax_rlcx_rb_base = RING >> 8;
-	m->sdmax_rlcx_rb_rptr_addr_lo = USER_RPTR;
-	m->sdmax_rlcx_rb_wptr_poll_addr_lo = USER_WPTR;
-	m->sdmax_rlcx_doorbell_offset = USER_DOORBELL << 2;
-	m->sdmax_rlcx_f32_dbg0 = FENCE;
-	wptr = 0;
-}
-
-static void user_ring(struct fake_host *h)
-{
-	fake_mem_put64(USER_WPTR, wptr << 2);
-	vgpu_doorbell_ring(h->dev, USER_DOORBELL, wptr << 2, 8);
-}
-
-static bool user_idle(void)
-{
-	return fake_mem_get64(USER_RPTR) == wptr << 2;
-}
-
-static void user_queues(void)
-{
-	struct fake_host *h = fake_host_create(blocks, 4096, 1 << 20, false);
-	struct vgpu_queue_map m = user_map;
-
-	REQUIRE(h);
-	fake_mem_reset();
-	set_mqd();
-	wreg(h, VREG(GC, regSDMA0_CNTL), 1);
-	CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &m), 0);
-	CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &m), -EBUSY);
-	fake_mem_put32(IB, 2);
-	fake_mem_put32(IB + 4, DATA);
-	fake_mem_put32(IB + 16, 0x5150);
-	PUT(4, IB, 0, 5, 0, 0);
-	PUT(0x305);
-	user_ring(h);
-	CHECK_SOON(user_idle());
-	CHECK_EQ(fake_mem_get32(DATA), 0x5150);
-	CHECK_EQ(fake_mem_get64(FENCE), 7 << 2);
-	REQUIRE(fake_iv_count() == 1);
-	CHECK_EQ(fake_ivs[0].client_id, 0x0a);
-	CHECK_EQ(fake_ivs[0].src_id, 67);
-	CHECK_EQ(fake_ivs[0].ring_id, 2);
-	CHECK_EQ(fake_ivs[0].vmid, 9);
-	CHECK_EQ(fake_ivs[0].pasid, 0x8001);
-	CHECK_EQ(fake_ivs[0].data[0], USER_DOORBELL << 2);
-	CHECK_EQ(fake_mem_seen.client.vmid, 9);
-
-	/* Evicted: pointers are kept; what is rung meanwhile runs afterwards. */
-	CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, USER_DOORBELL, false), 0);
-	CHECK_EQ(mqd()->sdmax_rlcx_rb_rptr, 28);
-	CHECK_EQ(mqd()->sdmax_rlcx_rb_wptr, 28);
-	PUT(0x305);
-	user_ring(h);
-	test_sleep_us(2000);
-	CHECK_EQ(fake_mem_get64(FENCE), 28);
-	m.vmid = 10;
-	CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &m), 0);
-	CHECK_SOON(user_idle());
-	CHECK_EQ(fake_mem_get64(FENCE), 32);
-	CHECK_SOON(fake_iv_count() == 2);
-	CHECK_EQ(fake_ivs[1].vmid, 10);
-
-	/* Reset: stopped in a wait, nothing is saved. The buffer it waits in
-	 * names an address space, which is not for a process to choose.
-	 */
-	fake_mem_put32(IB, 8 | 1u << 31 | 3 << 28);
-	fake_mem_put32(IB + 12, 5);
-	PUT(4 | 3 << 16, IB, 0, 6, 0, 0);
-	user_ring(h);
-	test_sleep_us(5000);
-	CHECK_EQ(fake_mem_seen.client.vmid, 10);
-	CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, USER_DOORBELL, true), 0);
-	CHECK_EQ(mqd()->sdmax_rlcx_rb_rptr, 28);
-	CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, USER_DOORBELL, true), -EINVAL);
-
-	/* Left mapped when the device goes away. */
-	CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &m), 0);
-	fake_host_destroy(h);
-}
-
-/* A process in its ring is no more than in a buffer: the kernel's is not it. */
-static void user_privileges(void)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(packet_rows); i++) {
-		const struct packet_row *row = &packet_rows[i];
-		struct fake_host *h;
-
-		if (!row->process)
-			continue;
-		test_row(row->name);
-		h = fake_host_create(blocks, 4096, 1 << 20, false);
-		REQUIRE(h);
-		fake_mem_reset();
-		set_mqd();
-		CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &user_map), 0);
-		put(row->dw, row->n);
-		PUT(5, FLAG, 0, 1);
-		user_ring(h);
-		halted(h);
-		CHECK_EQ(fake_mem_get32(FLAG), 0);
-		CHECK_EQ(vgpu_reg_peek(h->dev, SOME_REG), 0);
-		fake_host_destroy(h);
-	}
-	test_row(NULL);
-}
-
-static const struct map_row {
-	const char *name;
-	struct vgpu_queue_map map;
-	uint32_t rb_cntl;
-	int r;
-} map_rows[] = {
-	{ "no such engine", { MQD, USER_WPTR, 9, .me = 2 }, 16, -EINVAL },
-	{ "no such VMID", { MQD, USER_WPTR, 9, .vmid = 16 }, 16, -EINVAL },
-	{ "MQD that faults", { NOWHERE, USER_WPTR, 9, .vmid = 1 }, 16, -EINVAL },
-	{ "ring too small", { MQD, USER_WPTR, 9, .vmid = 1 }, 2, -EINVAL },
-	{ "ring too large", { MQD, USER_WPTR, 9, .vmid = 1 }, 62, -EINVAL },
-	{ "no such doorbell", { MQD, USER_WPTR, ~0u - 1, .vmid = 1 }, 16, -EINVAL },
-	{ "good", { MQD, USER_WPTR, 9, .vmid = 1 }, 16, 0 },
-	{ "good, write pointer from the MQD", { MQD, 0, 9, .vmid = 1 }, 16, 0 },
-};
-
-static void refused(void)
-{
-	struct fake_host *h = fake_host_create(blocks, 4096, 1 << 20, false);
-	size_t i;
-
-	REQUIRE(h);
-	for (i = 0; i < ARRAY_SIZE(map_rows); i++) {
-		const struct map_row *row = &map_rows[i];
-
-		test_row(row->name);
-		fake_mem_reset();
-		set_mqd();
-		mqd()->sdmax_rlcx_rb_cntl = row->rb_cntl;
-		CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &row->map), row->r);
-		CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, row->map.doorbell,
-					   false), row->r ? -EINVAL : 0);
-	}
-	test_row(NULL);
-	fake_host_destroy(h);
-}
-
 /* ---- robustness ---- */
 
 /* Any dwords at all: no crash, no hang, and the device can be taken down. */
@@ -843,7 +529,7 @@ static void garbage(void)
 {
 	unsigned int seed = 1, i, j;
 
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < 60; i++) {
 		struct fake_host *h = start();
 
 		REQUIRE(h);
@@ -875,9 +561,6 @@ static const struct test_case tests[] = {
 	{ "by-register", by_register },
 	{ "halt-and-go", halt_and_go },
 	{ "stops-itself", stops_itself },
-	{ "user-queues", user_queues },
-	{ "user-privileges", user_privileges },
-	{ "refused", refused },
 	{ "garbage", garbage },
 };
 TEST_MAIN(tests)

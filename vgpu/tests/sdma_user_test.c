@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/* SDMA: rings of processes, mapped by firmware from their MQDs. */
+#include "test.h"
+
+#include <errno.h>
+
+#include "sdma_rig.h"
+#include "v11_structs.h"
+
+#define MQD		0x60000u
+#define FENCE		0x61000u
+#define USER_RPTR	0x62000u
+#define USER_WPTR	0x62008u
+#define USER_DOORBELL	0x401u
+
+static struct v11_sdma_mqd *mqd(void)
+{
+	return (struct v11_sdma_mqd *)(fake_mem + MQD);
+}
+
+static const struct vgpu_queue_map user_map = {
+	.mqd_addr = MQD, .wptr_addr = USER_WPTR, .doorbell = USER_DOORBELL,
+	.queue = 2, .vmid = 9, .pasid = 0x8001, .user = true,
+};
+
+/* As sdma_v6_0_mqd_init(). */
+static void set_mqd(void)
+{
+	struct v11_sdma_mqd *m = mqd();
+
+	m->sdmax_rlcx_rb_cntl = VFIELD(SDMA0_QUEUE0_RB_CNTL, RB_SIZE, RING_LOG2) |
+		VFIELD(SDMA0_QUEUE0_RB_CNTL, RPTR_WRITEBACK_ENABLE, 1);
+	m->sdmax_rlcx_rb_base = RING >> 8;
+	m->sdmax_rlcx_rb_rptr_addr_lo = USER_RPTR;
+	m->sdmax_rlcx_rb_wptr_poll_addr_lo = USER_WPTR;
+	m->sdmax_rlcx_doorbell_offset = USER_DOORBELL << 2;
+	m->sdmax_rlcx_f32_dbg0 = FENCE;
+	wptr = 0;
+}
+
+static void user_ring(struct fake_host *h)
+{
+	fake_mem_put64(USER_WPTR, wptr << 2);
+	vgpu_doorbell_ring(h->dev, USER_DOORBELL, wptr << 2, 8);
+}
+
+static bool user_idle(void)
+{
+	return fake_mem_get64(USER_RPTR) == wptr << 2;
+}
+
+static void user_queues(void)
+{
+	/* Add one, wait, write. */
+	static const uint32_t half[] = {
+		10 | 0x4fu << 25, DATA, 0, 1, 0, 0, 0, 0,
+		8 | 1u << 31 | 3 << 28, DATA + 4, 0, 5, ~0u, 0,
+		5, DATA + 8, 0, 0x99,
+	};
+	struct fake_host *h = sdma_host(0);
+	struct vgpu_queue_map m = user_map;
+	uint32_t saved;
+	size_t i;
+
+	REQUIRE(h);
+	set_mqd();
+	wreg(h, VREG(GC, regSDMA0_CNTL), 1);
+	CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &m), 0);
+	CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &m), -EBUSY);
+	fake_mem_put32(IB, 2);
+	fake_mem_put32(IB + 4, DATA);
+	fake_mem_put32(IB + 16, 0x5150);
+	PUT(4, IB, 0, 5, 0, 0);
+	PUT(0x305);
+	user_ring(h);
+	CHECK_SOON(user_idle());
+	CHECK_EQ(fake_mem_get32(DATA), 0x5150);
+	CHECK_EQ(fake_mem_get64(FENCE), 7 << 2);
+	REQUIRE(fake_iv_count() == 1);
+	CHECK_EQ(fake_ivs[0].client_id, 0x0a);
+	CHECK_EQ(fake_ivs[0].src_id, 67);
+	CHECK_EQ(fake_ivs[0].ring_id, 2);
+	CHECK_EQ(fake_ivs[0].vmid, 9);
+	CHECK_EQ(fake_ivs[0].pasid, 0x8001);
+	CHECK_EQ(fake_ivs[0].data[0], USER_DOORBELL << 2);
+	CHECK_EQ(fake_mem_seen.client.vmid, 9);
+
+	/* Evicted: pointers are kept; what is rung meanwhile runs afterwards. */
+	CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, USER_DOORBELL, false), 0);
+	CHECK_EQ(mqd()->sdmax_rlcx_rb_rptr, 28);
+	CHECK_EQ(mqd()->sdmax_rlcx_rb_wptr, 28);
+	PUT(0x305);
+	user_ring(h);
+	test_sleep_us(2000);
+	CHECK_EQ(fake_mem_get64(FENCE), 28);
+	m.vmid = 10;
+	CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &m), 0);
+	CHECK_SOON(user_idle());
+	CHECK_EQ(fake_mem_get64(FENCE), 32);
+	CHECK_SOON(fake_iv_count() == 2);
+	CHECK_EQ(fake_ivs[1].vmid, 10);
+
+	/* Evicted in the midst of a buffer: it goes on where it stood. */
+	fake_mem_put32(DATA, 0);
+	for (i = 0; i < ARRAY_SIZE(half); i++)
+		fake_mem_put32(IB + i * 4, half[i]);
+	PUT(4, IB, 0, ARRAY_SIZE(half), 0, 0);
+	user_ring(h);
+	CHECK_SOON(fake_mem_get32(DATA) == 1);
+	CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, USER_DOORBELL, false), 0);
+	CHECK_EQ(mqd()->sdmax_rlcx_ib_offset, 8);
+	CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &m), 0);
+	fake_mem_put32(DATA + 4, 5);
+	CHECK_SOON(user_idle());
+	CHECK_EQ(fake_mem_get32(DATA), 1);
+	CHECK_EQ(fake_mem_get32(DATA + 8), 0x99);
+	CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, USER_DOORBELL, false), 0);
+	CHECK_EQ(mqd()->sdmax_rlcx_ib_offset, 0);
+	saved = mqd()->sdmax_rlcx_rb_rptr;
+	CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &m), 0);
+
+	/*
+	 * Reset: stopped in a wait, nothing is saved. The buffer it waits in
+	 * names an address space, which is not for a process to choose.
+	 */
+	fake_mem_put32(DATA + 4, 0);
+	PUT(4 | 3 << 16, IB + 32, 0, 6, 0, 0);
+	user_ring(h);
+	CHECK_SOON(fake_mem_seen.client.vmid == 10);
+	test_sleep_us(5000);
+	CHECK_EQ(fake_mem_seen.client.vmid, 10);
+	CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, USER_DOORBELL, true), 0);
+	CHECK_EQ(mqd()->sdmax_rlcx_rb_rptr, saved);
+	CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, USER_DOORBELL, true), -EINVAL);
+
+	/* Left mapped when the device goes away. */
+	CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &m), 0);
+	fake_host_destroy(h);
+}
+
+/* What only the kernel may do: see the packets of sdma_test.c. */
+static const struct {
+	const char *name;
+	uint32_t dw[4];
+} kernel_rows[] = {
+	{ "SRBM_WRITE", { 14 | 0xfu << 28, SOME_REG, 0x55667788 } },
+	{ "POLL_REGMEM of a register", { 8 | 3 << 28, SOME_REG << 2, 0, 0 } },
+	{ "register to memory", { 8 | 1 << 8, SOME_REG << 2, DATA, 0 } },
+	{ "GPUVM_INV", { 16, 0x00880008, 0, 0 } },
+	{ "VM_INVALIDATION", { 8 | 4 << 8 | 3 << 16 | 0x1fu << 24, 0x00f80008, ~0u,
+	  8 | 0x1f << 16 } },
+};
+
+/* A process has no more rights in its ring than in a buffer. */
+static void privileges(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kernel_rows); i++) {
+		struct fake_host *h = sdma_host(0);
+
+		test_row(kernel_rows[i].name);
+		REQUIRE(h);
+		set_mqd();
+		CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &user_map), 0);
+		put(kernel_rows[i].dw, 4);
+		PUT(0, 0);
+		PUT(5, FLAG, 0, 1);
+		user_ring(h);
+		halted(h, 0);
+		CHECK_EQ(fake_mem_get32(FLAG), 0);
+		CHECK_EQ(vgpu_reg_peek(h->dev, SOME_REG), 0);
+		CHECK_EQ(fake_mem_seen.flushes, 0);
+		fake_host_destroy(h);
+	}
+	test_row(NULL);
+}
+
+static const struct map_row {
+	const char *name;
+	struct vgpu_queue_map map;
+	uint32_t rb_cntl;
+	int r;
+} map_rows[] = {
+	{ "no such engine", { MQD, USER_WPTR, 9, .me = 2 }, 16, -EINVAL },
+	{ "no such VMID", { MQD, USER_WPTR, 9, .vmid = 16 }, 16, -EINVAL },
+	{ "MQD that faults", { NOWHERE, USER_WPTR, 9, .vmid = 1 }, 16, -EINVAL },
+	{ "ring too small", { MQD, USER_WPTR, 9, .vmid = 1 }, 2, -EINVAL },
+	{ "ring too large", { MQD, USER_WPTR, 9, .vmid = 1 }, 62, -EINVAL },
+	{ "no such doorbell", { MQD, USER_WPTR, ~0u - 1, .vmid = 1 }, 16, -EINVAL },
+	{ "good", { MQD, USER_WPTR, 9, .vmid = 1 }, 16, 0 },
+	{ "good, write pointer from the MQD", { MQD, 0, 9, .vmid = 1 }, 16, 0 },
+};
+
+static void refused(void)
+{
+	struct fake_host *h = sdma_host(0);
+	size_t i;
+
+	REQUIRE(h);
+	for (i = 0; i < ARRAY_SIZE(map_rows); i++) {
+		const struct map_row *row = &map_rows[i];
+
+		test_row(row->name);
+		fake_mem_reset();
+		set_mqd();
+		mqd()->sdmax_rlcx_rb_cntl = row->rb_cntl;
+		CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &row->map), row->r);
+		CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, row->map.doorbell,
+					   false), row->r ? -EINVAL : 0);
+	}
+	test_row(NULL);
+	fake_host_destroy(h);
+}
+
+static const struct test_case tests[] = {
+	{ "queues", user_queues },
+	{ "privileges", privileges },
+	{ "refused", refused },
+};
+TEST_MAIN(tests)

@@ -10,6 +10,7 @@
 #include "hwregs.h"
 
 #include "gc/gc_11_0_0_offset.h"
+#include "gc/gc_11_0_0_sh_mask.h"
 #include "mp/mp_13_0_0_offset.h"
 #include "smu13_driver_if_v13_0_4.h"
 #include "smu_v13_0_4_ppsmc.h"
@@ -47,6 +48,12 @@ static void smu_message(struct vgpu *dev, void *priv, uint32_t reg,
 	case PPSMC_MSG_GetGfxclkFrequency:
 	case PPSMC_MSG_GetFclkFrequency:
 		vgpu_reg_poke(dev, SMU_ARGUMENT, 0);
+		break;
+	case PPSMC_MSG_GfxDeviceDriverReset:
+		/* Mode 2: the graphics core only; memory keeps its contents. */
+		vgpu_reg_write(dev, VREG(GC, regGRBM_SOFT_RESET),
+			       GRBM_SOFT_RESET__SOFT_RESET_CP_MASK);
+		vgpu_reg_write(dev, VREG(GC, regGRBM_SOFT_RESET), 0);
 		break;
 	default:
 		if (value && value < PPSMC_Message_Count)

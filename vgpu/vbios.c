@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A VBIOS image: an expansion ROM that satisfies PCI firmware and the driver's
- * ATOM parser (atom.c, amdgpu_bios.c, amdgpu_atomfirmware.c). Its command
- * tables are empty; the device says it is initialised, so none is ever run.
+ * ATOM parser (atom.c, amdgpu_bios.c, amdgpu_atomfirmware.c). It has one
+ * command, asic_init, which does nothing: the driver runs it after a reset.
  */
 #include <string.h>
 
@@ -24,11 +24,16 @@
 #define ROM_CONFIG_NAME	0x100
 #define ROM_HEADER	0x200
 #define ROM_COMMANDS	0x240
+#define ROM_ASIC_INIT	0x2f0
 #define ROM_DATA	0x300
 #define ROM_FIRMWARE	0x380
 #define ROM_GFX		0x400
 #define ROM_SMU		0x480
 #define ROM_IIO		0x4c0
+
+/* Command tables, atom.h: ATOM_CT_CODE_PTR and ATOM_OP_EOT. */
+#define COMMAND_CODE	6
+#define OP_END		91
 
 /* The scratch registers' dword number; the driver learns it from here. */
 #define SCRATCH_START	VREG(NBIO, regBIF_BX0_BIOS_SCRATCH_0)
@@ -61,6 +66,22 @@ static void put_pci_header(uint8_t *rom)
 	rom[ROM_PCIR + 0x15] = 0x80;		/* last image */
 }
 
+/* Version 2.1 of the command, as amdgpu_atomfirmware_asic_init() wants it. */
+static void put_asic_init(uint8_t *rom)
+{
+	const struct atom_common_table_header header = {
+		COMMAND_CODE + 1, 2, 1
+	};
+	const unsigned int slot = sizeof(header) +
+		offsetof(struct atom_master_list_of_command_functions_v2_1,
+			 asic_init);
+
+	put16(rom, ROM_COMMANDS + slot, ROM_ASIC_INIT);
+	memcpy(rom + ROM_ASIC_INIT, &header, sizeof(header));
+	/* No workspace, no parameters (zero); the code is its end. */
+	rom[ROM_ASIC_INIT + COMMAND_CODE] = OP_END;
+}
+
 static void put_tables(uint8_t *rom)
 {
 	struct atom_rom_header_v2_2 header = {
@@ -71,7 +92,7 @@ static void put_tables(uint8_t *rom)
 		.masterdatatable_offset = ROM_DATA,
 	};
 	struct atom_common_table_header commands = {
-		.structuresize = ROM_DATA - ROM_COMMANDS,
+		.structuresize = ROM_ASIC_INIT - ROM_COMMANDS,
 		.format_revision = 2,
 		.content_revision = 1,
 	};
@@ -120,6 +141,7 @@ static void put_tables(uint8_t *rom)
 	memcpy(rom + ROM_GFX, &gfx, sizeof(gfx));
 	memcpy(rom + ROM_SMU, &smu, sizeof(smu));
 	put16(rom, ROM_IIO, 8);
+	put_asic_init(rom);
 }
 
 void vgpu_vbios_build(uint8_t rom[VGPU_VBIOS_SIZE])

@@ -4,7 +4,8 @@
 
 #include "cp_rig.h"
 #include "gc/gc_11_0_0_offset.h"
-#include "mes_v11_api_def.h"
+#include "mp/mp_13_0_0_offset.h"
+#include "smu_v13_0_4_ppsmc.h"
 #include "test.h"
 #include "v11_structs.h"
 
@@ -307,6 +308,7 @@ static void queue_limit(void)
 static void resets(void)
 {
 	struct rig *rig = rig_create();
+	struct vgpu_queue_map m = { .me = 3 };
 
 	REQUIRE(rig);
 	test_row("VMID reset picks gfx queues by pipe and slot");
@@ -323,6 +325,19 @@ static void resets(void)
 	test_row("soft reset stops all");
 	vgpu_reg_write(rig->dev, GC(regGRBM_SOFT_RESET), 1);
 	CHECK_EQ(vgpu_reg_read(rig->dev, GC(regCP_GFX_HQD_ACTIVE)) & 1, 0);
+	test_row("mode 2 reset by the SMU, scheduler included");
+	start_kiq(rig);
+	rig_mqd(rig, 3, VGPU_ENGINE_COMPUTE);
+	m.mqd_addr = rig->rings[3].mqd;
+	m.doorbell = rig->rings[3].doorbell;
+	CHECK_EQ(vgpu_engine_map(rig->dev, VGPU_ENGINE_MES, &m), 0);
+	vgpu_reg_write(rig->dev, VREG(MP0, regMP1_SMN_C2PMSG_66),
+		       PPSMC_MSG_GfxDeviceDriverReset);
+	CHECK_EQ(vgpu_reg_read(rig->dev, VREG(MP0, regMP1_SMN_C2PMSG_90)),
+		 PPSMC_Result_OK);
+	rig_select(rig, 3, 1, 0);
+	CHECK_EQ(vgpu_reg_read(rig->dev, GC(regCP_HQD_ACTIVE)) & 1, 0);
+	CHECK_EQ(vgpu_engine_map(rig->dev, VGPU_ENGINE_MES, &m), 0);
 	test_row("a waiting queue does not stop the device's reset");
 	CHECK_EQ(rig_map(rig, 2, VGPU_ENGINE_COMPUTE), 0);
 	RIG_PUT(rig, 2, WAIT_MEM(FLAG, 1));

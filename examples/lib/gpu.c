@@ -19,7 +19,8 @@
  * lines, so end where one ends, as the kernel does with its own buffers.
  */
 #define IB_ALIGN_DW	16
-#define WAIT_NS		10000000000ULL
+/* The kernel gives up on a job first (lockup_timeout), also on a slow machine. */
+#define WAIT_NS		60000000000ULL
 #define PCI_VENDOR_AMD	0x1002
 
 /*

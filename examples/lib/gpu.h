@@ -127,7 +127,7 @@ int gpu_submit(struct gpu *g, uint32_t list);
 /**
  * gpu_wait - wait for the last submission
  *
- * Returns 0, -ETIME after ten seconds or a negative error code: the kernel's.
+ * Returns 0, -ETIME after a minute or a negative error code: the kernel's.
  */
 int gpu_wait(struct gpu *g);
 

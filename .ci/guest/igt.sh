@@ -16,9 +16,10 @@ echo madvise >/sys/kernel/mm/transparent_hugepage/enabled
 # libigt looks for tracing in debugfs, and the kernel warns of its first use there
 ls /sys/kernel/debug/tracing >/dev/null
 
-# results are written to memory and copied: many small synchronous writes over 9p are slow
+# one process a subtest: in multiple mode one failure is blamed on the subtests after it.
+# Results are written to memory and copied: many small synchronous writes over 9p are slow
 results=/tmp/igt-results
-igt_runner --overwrite --multiple-mode --inactivity-timeout 300 --per-test-timeout 300 \
+igt_runner --overwrite --inactivity-timeout 300 --per-test-timeout 300 \
 	--disk-usage-limit 64M --abort-on-monitored-error=taint --test-list /share/list \
 	"$tests" "$results" >/share/runner.log 2>&1
 status=$?

@@ -13,8 +13,8 @@
 #include <string.h>
 
 #define TLB_SLOTS_MIN	256u
-/* 16 GiB in 4 KiB pages per VMID; beyond it everything is dropped. */
-#define TLB_SLOTS_MAX	(8u << 20)
+/* 8 GiB in 4 KiB pages per VMID; beyond it everything is dropped. */
+#define TLB_SLOTS_MAX	(4u << 20)
 
 int tlb_init(struct tlb *t)
 {

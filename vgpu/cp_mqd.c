@@ -170,6 +170,19 @@ void cp_mqd_save(struct vgpu *dev, enum vgpu_engine engine, uint64_t addr,
 	}
 }
 
+_Static_assert(MQD_DW(v11_gfx_mqd, reserved_509) + 1 -
+	       MQD_DW(v11_gfx_mqd, reserved_492) == CP_MQD_FIRMWARE / 4 &&
+	       MQD_DW(v11_compute_mqd, reserved_427) + 1 -
+	       MQD_DW(v11_compute_mqd, reserved_410) == CP_MQD_FIRMWARE / 4,
+	       "reserved dwords in a row");
+
+size_t cp_mqd_firmware(enum vgpu_engine engine)
+{
+	return engine == VGPU_ENGINE_GFX ?
+		offsetof(struct v11_gfx_mqd, reserved_492) :
+		offsetof(struct v11_compute_mqd, reserved_410);
+}
+
 void cp_hqd_queue_config(const struct cp_hqd *hqd,
 			 const struct vgpu_queue_map *m,
 			 struct vgpu_queue_config *cfg)

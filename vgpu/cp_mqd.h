@@ -40,6 +40,12 @@ int cp_hqd_decode(enum vgpu_engine engine, const uint32_t *regs,
 void cp_mqd_save(struct vgpu *dev, enum vgpu_engine engine, uint64_t addr,
 		 uint64_t rptr, uint64_t wptr);
 /*
+ * Offset in bytes of CP_MQD_FIRMWARE bytes in the MQD that nobody else uses:
+ * reserved, and zeroed when the driver makes the MQD.
+ */
+#define CP_MQD_FIRMWARE	(18 * 4)
+size_t cp_mqd_firmware(enum vgpu_engine engine);
+/*
  * The queue to start for @hqd, mapped as @m says; the caller fills in client,
  * exec and priv.
  */

@@ -19,6 +19,10 @@
 #define CID_CPC		5
 #define CID_CPG		6
 
+/* Firmware's own memory of a queue: accessed as the kernel's. */
+static const struct vgpu_client firmware = { .hub = VGPU_HUB_GC };
+_Static_assert(sizeof(struct pm4_saved) <= CP_MQD_FIRMWARE, "fits in the MQD");
+
 /* The queue whose packets this thread executes: it cannot stop itself. */
 static __thread struct cp_queue *running;
 
@@ -94,7 +98,8 @@ static void free_queue(struct cp_queue *cq)
 
 static struct cp_queue *new_queue(struct cp *cp, enum vgpu_engine engine,
 				  const struct vgpu_queue_map *m,
-				  const struct cp_hqd *hqd, const uint32_t *regs)
+				  const struct cp_hqd *hqd, const uint32_t *regs,
+				  const struct pm4_saved *saved)
 {
 	struct cp_queue *cq;
 
@@ -121,6 +126,7 @@ static struct cp_queue *new_queue(struct cp *cp, enum vgpu_engine engine,
 		.user = m->user,
 		.kiq = m->me == CP_ME_FW,
 		.fence_addr = hqd->fence_addr,
+		.saved = *saved,
 		.hung = hung,
 		.hung_priv = cq,
 	};
@@ -135,13 +141,13 @@ static struct cp_queue *new_queue(struct cp *cp, enum vgpu_engine engine,
 
 static int start(struct cp *cp, enum vgpu_engine engine,
 		 const struct vgpu_queue_map *m, const struct cp_hqd *hqd,
-		 const uint32_t *regs)
+		 const uint32_t *regs, const struct pm4_saved *saved)
 {
 	struct vgpu_queue_config cfg;
 	struct cp_queue *cq;
 	int r = -EBUSY;
 
-	cq = new_queue(cp, engine, m, hqd, regs);
+	cq = new_queue(cp, engine, m, hqd, regs, saved);
 	if (!cq)
 		return -ENOMEM;
 	cp_hqd_queue_config(hqd, m, &cfg);
@@ -192,10 +198,16 @@ static void stop(struct cp *cp, struct cp_queue *cq, bool save, bool reset)
 
 	vgpu_queue_stop(cq->q, &rptr, &wptr);
 	/* A queue that was reset begins behind what hung. */
-	if (reset)
+	if (reset) {
 		rptr = wptr;
-	if (save && cq->mqd_addr)
+		cq->env.saved.levels = 0;
+	}
+	if (save && cq->mqd_addr) {
 		cp_mqd_save(cp->dev, cq->env.engine, cq->mqd_addr, rptr, wptr);
+		vgpu_mem_write(cp->dev, &firmware, cq->mqd_addr +
+			       cp_mqd_firmware(cq->env.engine), &cq->env.saved,
+			       sizeof(cq->env.saved));
+	}
 	vgpu_log(cp->dev, VGPU_LOG_TRACE,
 		 "cp: unmapped me %u pipe %u queue %u, doorbell 0x%x, at %llu of %llu%s",
 		 cq->env.me, cq->env.pipe, cq->env.queue, cq->env.doorbell,
@@ -270,6 +282,7 @@ void cp_slot_activate(struct cp *cp, enum vgpu_engine engine, unsigned int slot)
 		.pipe = slot / CP_QUEUES % CP_PIPES,
 		.queue = slot % CP_QUEUES,
 	};
+	const struct pm4_saved afresh = { 0 };
 	struct cp_hqd hqd;
 	uint32_t *regs = slot_regs(cp, engine, slot);
 	int r;
@@ -279,7 +292,7 @@ void cp_slot_activate(struct cp *cp, enum vgpu_engine engine, unsigned int slot)
 		m.doorbell = hqd.doorbell_en ? hqd.doorbell : UINT32_MAX;
 		/* The driver may restart a slot without stopping it first. */
 		cp_slot_stop(cp, slot);
-		r = start(cp, engine, &m, &hqd, regs);
+		r = start(cp, engine, &m, &hqd, regs, &afresh);
 	}
 	if (r)
 		vgpu_count(cp->dev, VGPU_LOG_GUEST,
@@ -293,13 +306,18 @@ static int map(struct cp *cp, enum vgpu_engine engine,
 	       const struct vgpu_queue_map *m)
 {
 	uint32_t regs[CP_HQD_REGS];
+	struct pm4_saved saved;
 	struct cp_hqd hqd;
 	int r;
 
 	r = cp_mqd_load(cp->dev, engine, m->mqd_addr, regs, &hqd);
 	if (r)
 		return r;
-	return start(cp, engine, m, &hqd, regs);
+	r = vgpu_mem_read(cp->dev, &firmware, m->mqd_addr +
+			  cp_mqd_firmware(engine), &saved, sizeof(saved));
+	if (r)
+		return r;
+	return start(cp, engine, m, &hqd, regs, &saved);
 }
 
 static int unmap(struct cp *cp, enum vgpu_engine engine, uint32_t doorbell,

@@ -171,17 +171,34 @@ static const uint32_t *ib_fetch(struct pm4_run *run, struct ib *ib,
 	return ib->buf;
 }
 
-/* 0, or -ECANCELED. A buffer that cannot be read is left where it faults. */
-static int run_ib(struct pm4_run *run, struct ib *ib)
+/* The queue stops before the packet at @pos: remember it. */
+static int stopped(struct pm4_run *run, const struct ib *ib, uint32_t pos)
+{
+	struct pm4_saved *s = &run->env->saved, *resume = &run->env->resume;
+
+	/* The innermost level comes first; it may not be entered again yet. */
+	if (!s->levels && resume->levels > run->depth)
+		*s = *resume;
+	else if (s->levels < run->depth)
+		s->levels = run->depth;
+	s->at[run->depth - 1] = (struct pm4_position){ ib->va, ib->ndw, pos };
+	return -ECANCELED;
+}
+
+/*
+ * Execute from @pos on. 0, or -ECANCELED. A buffer that cannot be read is left
+ * where it faults.
+ */
+static int run_ib(struct pm4_run *run, struct ib *ib, uint32_t pos)
 {
 	const uint32_t *p;
-	uint32_t pos = 0, n;
+	uint32_t n;
 	int r;
 
 	while (pos < ib->ndw) {
 		/* A chain may be endless. */
 		if (vgpu_queue_stopping(run->q))
-			return -ECANCELED;
+			return stopped(run, ib, pos);
 		p = ib_fetch(run, ib, pos, 1);
 		if (!p)
 			return 0;
@@ -190,7 +207,8 @@ static int run_ib(struct pm4_run *run, struct ib *ib)
 			vgpu_count(run->dev, VGPU_LOG_GUEST,
 				   "pm4: bad packet type %u",
 				   CP_PACKET_GET_TYPE(*p));
-			return hang(run, GFX_11_0_0__SRCID__CP_BAD_OPCODE_ERROR);
+			hang(run, GFX_11_0_0__SRCID__CP_BAD_OPCODE_ERROR);
+			return stopped(run, ib, pos);
 		}
 		if (n > ib->ndw - pos) {
 			/* NOPs pad; the rest of the buffer is theirs. */
@@ -198,7 +216,8 @@ static int run_ib(struct pm4_run *run, struct ib *ib)
 				return 0;
 			vgpu_count(run->dev, VGPU_LOG_GUEST,
 				   "pm4: packet exceeds its indirect buffer");
-			return hang(run, GFX_11_0_0__SRCID__CP_BAD_OPCODE_ERROR);
+			hang(run, GFX_11_0_0__SRCID__CP_BAD_OPCODE_ERROR);
+			return stopped(run, ib, pos);
 		}
 		if (CP_PACKET3_GET_OPCODE(*p) == PACKET3_NOP) {
 			pos += n;
@@ -210,7 +229,7 @@ static int run_ib(struct pm4_run *run, struct ib *ib)
 		run->skip = 0;
 		r = run_packet(run, p, n);
 		if (r)
-			return r;
+			return stopped(run, ib, pos);
 		if (run->chain) {
 			run->chain = false;
 			ib->va = run->chain_va;
@@ -230,11 +249,20 @@ int pm4_indirect_buffer(struct pm4_run *run, const uint32_t *p, uint32_t n)
 	struct pm4_env *env = run->env;
 	uint64_t va = pm4_addr(p) & ~3ull;
 	uint32_t ndw = p[2] & 0xFFFFF;
+	struct pm4_saved *resume = &env->resume;
 	struct pm4_run inner = *run;
 	struct ib ib;
+	uint32_t pos = 0;
 
 	(void)n;
-	if (run->depth && p[2] & PACKET3_INDIRECT_BUFFER__CHAIN(1)) {
+	if (resume->levels > run->depth) {
+		/* Go on where the queue was stopped, maybe down a chain. */
+		va = resume->at[run->depth].va & ~3ull;
+		ndw = resume->at[run->depth].ndw & 0xFFFFF;
+		pos = resume->at[run->depth].pos;
+		if (resume->levels == run->depth + 1)
+			resume->levels = 0;
+	} else if (run->depth && p[2] & PACKET3_INDIRECT_BUFFER__CHAIN(1)) {
 		run->chain = true;
 		run->chain_va = va;
 		run->chain_dw = ndw;
@@ -250,7 +278,7 @@ int pm4_indirect_buffer(struct pm4_run *run, const uint32_t *p, uint32_t n)
 	if (!run->depth && !env->user)
 		inner.client.vmid = p[2] >> 24 & 0xF;
 	ib = (struct ib){ .va = va, .ndw = ndw, .buf = env->ib_buf[run->depth] };
-	return run_ib(&inner, &ib);
+	return run_ib(&inner, &ib, pos);
 }
 
 int pm4_cond_exec(struct pm4_run *run, const uint32_t *p, uint32_t n)
@@ -289,11 +317,18 @@ int pm4_exec(struct vgpu_queue *q, void *priv, uint64_t rptr, uint64_t wptr)
 		return 0;
 	if (CP_PACKET3_GET_OPCODE(header) == PACKET3_NOP)
 		return n;
+	/* Values from memory: they select dwords of buffers, nothing else. */
+	env->resume.levels = 0;
+	if (env->saved.rptr == (uint32_t)rptr &&
+	    env->saved.levels <= PM4_MAX_DEPTH)
+		env->resume = env->saved;
+	env->saved.levels = 0;
 	env->ring_buf[0] = header;
 	for (i = 1; i < n; i++)
 		env->ring_buf[i] = vgpu_queue_dword(q, rptr + i);
 	run.ring_end = rptr + n;
 	r = run_packet(&run, env->ring_buf, n);
+	env->saved.rptr = rptr;
 	if (r)
 		return r;
 	n += run.skip;

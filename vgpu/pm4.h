@@ -16,6 +16,20 @@
 /* Indirect buffers deep: ring -> IB1 -> IB2, and one spare. */
 #define PM4_MAX_DEPTH	3
 
+/*
+ * Where a queue was stopped within the indirect buffers of the packet at its
+ * read pointer, outermost first: what was done before is not done twice.
+ */
+struct pm4_position {
+	uint64_t va;
+	uint32_t ndw, pos;
+};
+struct pm4_saved {
+	uint32_t levels;		/* 0: at the packet itself */
+	uint32_t rptr;			/* to which packet it belongs */
+	struct pm4_position at[PM4_MAX_DEPTH];
+};
+
 /* What the executor must know of the queue it works for. */
 struct pm4_env {
 	struct vgpu *dev;
@@ -27,10 +41,13 @@ struct pm4_env {
 	bool user;			/* a process writes the ring itself */
 	bool kiq;			/* may map and unmap queues */
 	uint64_t fence_addr;		/* of PROTECTED_FENCE_SIGNAL, VMID 0 */
+	/* In: where to go on. Out, once the queue has stopped: where it did. */
+	struct pm4_saved saved;
 	/* Scratch of the executor, see pm4_env_init(). */
 	uint32_t *ring_buf;
 	uint32_t *ib_buf[PM4_MAX_DEPTH];
 	uint64_t atomic_ret;		/* COPY_DATA can fetch it */
+	struct pm4_saved resume;	/* what is left to be entered again */
 	/* The queue is about to hang on a bad packet; optional. */
 	void (*hung)(void *priv);
 	void *hung_priv;

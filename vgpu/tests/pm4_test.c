@@ -430,6 +430,74 @@ static void waits_end(void)
 	rig_destroy(rig);
 }
 
+/* A queue that is unmapped and mapped again does nothing twice. */
+static void preemption(void)
+{
+	static const uint32_t work[] = {
+		OP(PACKET3_ATOMIC_MEM, 8), TC_OP_ATOMIC_ADD_32, A, 0, 1, 0, 0, 0, 1,
+		OP(PACKET3_WAIT_REG_MEM, 6), 3 | 1 << 4, B, 0, 1, 0xffffffff, 4,
+		OP(PACKET3_ATOMIC_MEM, 8), TC_OP_ATOMIC_ADD_32, A, 0, 16, 0, 0, 0, 1,
+	};
+	static const struct {
+		const char *name;
+		enum vgpu_engine engine;
+		uint32_t flags;		/* of the inner buffer's packet */
+		unsigned int times;
+		bool reset;
+		uint32_t expect;
+	} cases[] = {
+		{ "gfx", VGPU_ENGINE_GFX, 0, 1, false, 17 + 256 },
+		{ "compute", VGPU_ENGINE_COMPUTE, 0, 1, false, 17 + 256 },
+		{ "chained", VGPU_ENGINE_GFX, 1 << 20, 1, false, 17 },
+		{ "many times", VGPU_ENGINE_COMPUTE, 0, 200, false, 17 + 256 },
+		{ "reset", VGPU_ENGINE_GFX, 0, 1, true, 1 },
+	};
+	unsigned int i, k;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		const uint32_t outer[] = {
+			OP(PACKET3_INDIRECT_BUFFER, 3), IB, 0,
+			ARRAY_SIZE(work) | cases[i].flags,
+			OP(PACKET3_ATOMIC_MEM, 8), TC_OP_ATOMIC_ADD_32, A, 0,
+			256, 0, 0, 0, 1,
+		};
+		struct rig *rig = rig_create();
+		struct vgpu_queue_map m = { .user = true, .vmid = 3 };
+		struct rig_ring *r;
+
+		test_row(cases[i].name);
+		REQUIRE(rig);
+		r = rig_mqd(rig, 0, cases[i].engine);
+		m.mqd_addr = r->mqd;
+		m.wptr_addr = r->wptr_addr;
+		m.doorbell = r->doorbell;
+		put_ib(IB, work, ARRAY_SIZE(work));
+		put_ib(IB2, outer, ARRAY_SIZE(outer));
+		CHECK_EQ(vgpu_engine_map(rig->dev, cases[i].engine, &m), 0);
+		RIG_PUT(rig, 0, OP(PACKET3_INDIRECT_BUFFER, 3), IB2, 0,
+			ARRAY_SIZE(outer));
+		rig_ring(rig, 0);
+		CHECK_SOON(fake_mem_get32(A) == 1);
+		for (k = 0; k < cases[i].times; k++) {
+			CHECK_EQ(vgpu_engine_unmap(rig->dev, cases[i].engine,
+						   r->doorbell, cases[i].reset), 0);
+			CHECK_EQ(vgpu_engine_map(rig->dev, cases[i].engine, &m), 0);
+			/* Anywhere between before the start and the wait. */
+			test_sleep_us(k % 8 * 20);
+		}
+		fake_mem_put32(B, 1);
+		CHECK_SOON(rig_idle(rig, 0));
+		CHECK_EQ(fake_mem_get32(A), cases[i].expect);
+		/* What comes next is not mistaken for what was stopped. */
+		CHECK(RIG_RUN(rig, 0, OP(PACKET3_INDIRECT_BUFFER, 3), IB2, 0,
+			      ARRAY_SIZE(outer)));
+		CHECK_EQ(fake_mem_get32(A), cases[i].expect + 17 +
+			 (cases[i].flags ? 0 : 256));
+		rig_destroy(rig);
+	}
+	test_row(NULL);
+}
+
 /* Streams without end can be stopped. */
 static void endless(void)
 {
@@ -528,6 +596,10 @@ static void hostile(void)
 		m.doorbell = r->doorbell;
 		for (i = 0; i < 0x4000; i += 4)
 			fake_mem_put32(IB + i, hostile_dword());
+		/* Where to go on comes from memory, too. */
+		for (i = 0; i < 18; i++)
+			fake_mem_put32(r->mqd + (m.me ? 410 : 492) * 4 + i * 4,
+				       i ? hostile_dword() : rnd() % 8);
 		CHECK_EQ(vgpu_engine_map(rig->dev, engines[round / 2 % 2], &m), 0);
 		for (i = 0; i < 60; i++) {
 			uint32_t dw = hostile_dword();
@@ -554,6 +626,7 @@ static const struct test_case tests[] = {
 	{ "address spaces", address_spaces },
 	{ "hangs", hangs },
 	{ "waits end", waits_end },
+	{ "preemption", preemption },
 	{ "endless streams", endless },
 	{ "TLB invalidation", tlb_invalidation },
 	{ "hostile streams", hostile },

@@ -28,8 +28,10 @@
 	((p)[SDMA_PKT_##f##_offset] |					\
 	 (uint64_t)(p)[SDMA_PKT_##f##_offset + 1] << 32)
 
-/* The sub-operation of FENCE that signals a user queue's fence; it has no
- * name in AMD's header. Its dword, 0x305, comes from Mesa and libdrm. */
+/*
+ * The sub-operation of FENCE that signals a user queue's fence; it has no name
+ * in AMD's header. Its dword, 0x305, comes from libdrm.
+ */
 #define SUBOP_FENCE_PROTECTED	3
 /* VM_INVALIDATION: no engine of this hub. */
 #define ENG_NONE		0x1f

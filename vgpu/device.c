@@ -619,6 +619,10 @@ void vgpu_destroy(struct vgpu *dev)
 {
 	unsigned int i;
 
+	/* First stop all queues: their packets use every other block. */
+	for (i = 0; i < dev->n_blocks; i++)
+		if (dev->blocks[i]->reset)
+			dev->blocks[i]->reset(dev, dev->block_priv[i]);
 	for (i = dev->n_blocks; i--; )
 		if (dev->blocks[i]->fini)
 			dev->blocks[i]->fini(dev, dev->block_priv[i]);

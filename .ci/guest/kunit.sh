@@ -4,7 +4,7 @@
 # file a suite, in /share.
 
 set -u
-modules=$(find "/lib/modules/$(uname -r)" -name 'amdgpu_userptr*_test.ko*' -o -name 'amdgpu_userptr*_kunit.ko*' |
+modules=$(find "/lib/modules/$(uname -r)/" -name 'amdgpu_userptr*_test.ko*' -o -name 'amdgpu_userptr*_kunit.ko*' |
 	sed 's,.*/,,; s,\.ko.*,,' | sort)
 [ -n "$modules" ] || {
 	echo "no KUnit modules in /lib/modules/$(uname -r)" >&2

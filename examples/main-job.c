@@ -65,7 +65,7 @@ static void usage(FILE *f)
 		"ways while the memory changes, and compares with one userptr BO per piece.\n"
 		"  -n, --ranges N    ranges of the batch (4096, at least %zu)\n"
 		"  -s, --singles N   ranges of the comparison (1024; 0: no comparison)\n"
-		"  -r, --rounds N    how often the comparison is measured (5)\n"
+		"  -r, --rounds N    how often the comparison is measured (3)\n"
 		"      --seed N      order of the ranges (1)\n"
 		"      --device PATH device file (the first render node of amdgpu)\n"
 		"      --no-skip     fail if a step cannot be done here\n"
@@ -266,7 +266,7 @@ out:
 
 int main(int argc, char **argv)
 {
-	struct options o = { .ranges = 4096, .singles = 1024, .rounds = 5, .seed = 1 };
+	struct options o = { .ranges = 4096, .singles = 1024, .rounds = 3, .seed = 1 };
 	static struct job j;
 	int r;
 

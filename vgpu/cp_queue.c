@@ -288,6 +288,12 @@ void cp_slot_activate(struct cp *cp, enum vgpu_engine engine, unsigned int slot)
 	int r;
 
 	r = cp_hqd_decode(engine, regs, &hqd);
+	/*
+	 * The write pointer is the slot's: polling is off (CP_PQ_WPTR_POLL_CNTL),
+	 * and in memory the KIQ's is from before the last reset, with it the
+	 * packets that map the scheduler.
+	 */
+	hqd.wptr_poll = 0;
 	if (!r) {
 		m.doorbell = hqd.doorbell_en ? hqd.doorbell : UINT32_MAX;
 		/* The driver may restart a slot without stopping it first. */

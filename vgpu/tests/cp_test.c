@@ -123,11 +123,13 @@ static void kiq_by_registers(void)
 	test_sleep_us(2000);
 	CHECK_EQ(fake_mem_get32(FLAG), 0);
 
-	/* Again, from the start; what was written before is found. */
-	rig_mqd(rig, KIQ, VGPU_ENGINE_COMPUTE);
-	RIG_PUT(rig, KIQ, WRITE_MEM(FLAG, 2));
+	/* Again, from the start: the old ring and pointer do not count. */
 	vgpu_reg_write(rig->dev, GC(regCP_HQD_ACTIVE), 1);
-	CHECK_SOON(fake_mem_get32(FLAG) == 2);
+	test_sleep_us(1000);
+	CHECK_EQ(fake_mem_get32(FLAG), 0);
+	rig_mqd(rig, KIQ, VGPU_ENGINE_COMPUTE);
+	CHECK(RIG_RUN(rig, KIQ, WRITE_MEM(FLAG, 2)));
+	CHECK_EQ(fake_mem_get32(FLAG), 2);
 
 	/* Stopping its pipe ends it, starting over is possible. */
 	vgpu_reg_write(rig->dev, GC(regCP_MES_CNTL), 1u << 30);

@@ -102,6 +102,9 @@ vm_run()
 {
 	local append device=() supervise=() args=()
 
+	case "$CACHE$PROJECT$VM_SHARE" in
+	*[[:space:],]*) die $EX_USAGE "a path with a space or a comma cannot be shown to the VM: $CACHE, $PROJECT, $VM_SHARE" ;;
+	esac
 	make_run_dir
 	mkdir -p "$RUN_DIR/firmware" "$CACHE/log/vm"
 	VM_LOG=$CACHE/log/vm/$(date +%Y%m%d-%H%M%S)-$$

@@ -46,7 +46,7 @@ kernel_source()
 	else
 		SRC=$CACHE/linux-$(tree_version "$(kernel_series)" | tr -c "a-zA-Z0-9.\n" _)
 		if [ ! -d "$SRC" ]; then
-			need_space 3000 "the kernel source"
+			need_space 2500 "the kernel source"
 			drop "$SRC.tmp"
 			stage linux "kernel source" kernel_unpack "$SRC.tmp"
 			mv -T "$SRC.tmp" "$SRC"
@@ -101,7 +101,7 @@ kernel_prepare()
 	key=$(hash_text "$(basename "$SRC")" "$SYNC_KEY" "$(fragments | xargs -d '\n' cat "$VM_DIR/host/kernel-"* | sha256sum)")
 	KERNEL=$CACHE/kernel-$FLAVOUR-$key
 	[ -z "$LINUX_DIR" ] && [ -d "$KERNEL" ] && return
-	[ -d "$obj" ] || need_space 4000 "the kernel build"
+	[ -d "$obj" ] || need_space "$([ "$FLAVOUR" = fast ] && echo 1500 || echo 3500)" "the kernel build"
 	rm -rf "$KERNEL.tmp"
 	mkdir -p "$obj"
 	kernel_obj=$obj

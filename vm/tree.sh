@@ -59,7 +59,7 @@ tree_prepare()
 		[ -n "$MIRROR" ] ||
 			die $EX_NETWORK "this machine's apt names no Debian mirror: give one with --mirror"
 		need_root "making the Debian tree"
-		need_space 4000 "the Debian tree"
+		need_space 2000 "the Debian tree"
 		drop "$tree_tmp"
 		stage tree "Debian tree" \
 			as_root "$VM_DIR/host/make-tree" "$tree_tmp" "$MIRROR" "$VM_DIR/tree.list"

@@ -365,8 +365,7 @@ amdgpu_userptr_batch_create(struct amdgpu_device *adev,
 			    u32 *bad_range)
 {
 	struct amdgpu_userptr_batch *batch;
-	u32 num_notifiers;
-	int r;
+	int num_notifiers, r;
 
 	batch = amdgpu_userptr_batch_alloc(adev, args->num_ranges, args->flags);
 	if (IS_ERR(batch))
@@ -381,6 +380,11 @@ amdgpu_userptr_batch_create(struct amdgpu_device *adev,
 		goto err_free;
 
 	num_notifiers = amdgpu_userptr_ranges_sort(&batch->ranges);
+	if (num_notifiers < 0) {
+		r = num_notifiers;
+		goto err_free;
+	}
+
 	batch->notifiers = kvcalloc(num_notifiers, sizeof(*batch->notifiers),
 				    GFP_KERNEL_ACCOUNT);
 	if (!batch->notifiers) {

@@ -163,8 +163,13 @@ static int amdgpu_userptr_update_flush_span(struct amdgpu_userptr_update *up, bo
 		flags &= ~AMDGPU_PTE_WRITEABLE;
 	amdgpu_gmc_get_vm_pte(up->adev, vm, bo, mapping->flags, &flags);
 
+	/*
+	 * Pages of two ranges may be neighbours in memory. If they shared a
+	 * fragment, or even a huge entry, a later change of one range would
+	 * leave the other's entry wrong.
+	 */
 	skip = (span->first << PAGE_SHIFT) - mapping->offset;
-	r = amdgpu_vm_update_range(up->adev, vm, false, false, last && up->flush,
+	r = amdgpu_vm_update_pages(up->adev, vm, false, false, last && up->flush,
 				   true, &up->sync,
 				   mapping->start + skip / AMDGPU_GPU_PAGE_SIZE,
 				   mapping->start + (skip +
@@ -172,29 +177,13 @@ static int amdgpu_userptr_update_flush_span(struct amdgpu_userptr_update *up, bo
 				   AMDGPU_GPU_PAGE_SIZE - 1,
 				   flags, span->first << PAGE_SHIFT, 0, mem,
 				   mem ? bo->tbo.ttm->dma_address : NULL,
-				   up->last_update);
+				   up->batch->ranges.starts, up->last_update);
 	up->batch->stat.updates++;
 	span->mapping = NULL;
 	return r;
 }
 
-/*
- * Do the pages before and after this boundary follow each other in memory? Then
- * one update of both would describe them by one fragment, or one huge entry, and
- * a later change of the range on one side would leave the other's entry wrong:
- * amdgpu_vm_update_range() looks no further than what it writes.
- */
-static bool amdgpu_userptr_joins_fragment(struct amdgpu_userptr_update *up, u64 page)
-{
-	const dma_addr_t *addrs = up->batch->bo->tbo.ttm->dma_address;
-
-	return addrs[page] == addrs[page - 1] + PAGE_SIZE;
-}
-
-/*
- * Add pages of a mapping to the pending span, or begin a new one. Called for whole
- * ranges, so that no fragment is part of two of them.
- */
+/* Add pages of a mapping to the pending span, or begin a new one. */
 static int amdgpu_userptr_update_span(struct amdgpu_userptr_update *up,
 				      struct amdgpu_bo_va_mapping *mapping,
 				      u64 first, u64 end, bool valid)
@@ -202,8 +191,7 @@ static int amdgpu_userptr_update_span(struct amdgpu_userptr_update *up,
 	struct amdgpu_userptr_span *span = &up->span;
 	int r;
 
-	if (span->mapping == mapping && span->end == first && span->valid == valid &&
-	    !(valid && amdgpu_userptr_joins_fragment(up, first))) {
+	if (span->mapping == mapping && span->end == first && span->valid == valid) {
 		span->end = end;
 		return 0;
 	}

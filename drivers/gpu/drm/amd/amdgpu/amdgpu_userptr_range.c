@@ -52,6 +52,7 @@ void amdgpu_userptr_ranges_fini(struct amdgpu_userptr_ranges *rs)
 	kvfree(rs->range);
 	kvfree(rs->by_addr);
 	kvfree(rs->unbound);
+	kvfree(rs->starts);
 	memset(rs, 0, sizeof(*rs));
 }
 EXPORT_SYMBOL_IF_KUNIT(amdgpu_userptr_ranges_fini);
@@ -117,12 +118,17 @@ static int amdgpu_userptr_ranges_cmp(const void *a, const void *b, const void *p
  * @rs: ranges, all added
  *
  * Returns: number of intervals, that is of groups of ranges that touch or
- * overlap each other
+ * overlap each other; -ENOMEM
  */
-u32 amdgpu_userptr_ranges_sort(struct amdgpu_userptr_ranges *rs)
+int amdgpu_userptr_ranges_sort(struct amdgpu_userptr_ranges *rs)
 {
 	unsigned long max_end = 0;
 	u32 pos, intervals = 0;
+
+	rs->starts = kvcalloc(BITS_TO_LONGS(rs->npages), sizeof(long),
+			      GFP_KERNEL_ACCOUNT);
+	if (!rs->starts)
+		return -ENOMEM;
 
 	sort_r(rs->by_addr, rs->count, sizeof(*rs->by_addr),
 	       amdgpu_userptr_ranges_cmp, NULL, rs->range);
@@ -134,6 +140,7 @@ u32 amdgpu_userptr_ranges_sort(struct amdgpu_userptr_ranges *rs)
 			intervals++;
 		max_end = max(max_end, amdgpu_userptr_range_end(r));
 		r->max_end = max_end;
+		__set_bit(r->first_page, rs->starts);
 	}
 	return intervals;
 }

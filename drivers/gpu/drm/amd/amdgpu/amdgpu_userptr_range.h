@@ -73,6 +73,8 @@ struct amdgpu_userptr_ranges {
 	struct amdgpu_userptr_range *range;
 	/** @by_addr: Indices of @range in the order of addresses. */
 	u32 *by_addr;
+	/** @starts: One bit for each page of the BO, set where a range starts. */
+	unsigned long *starts;
 	/** @unbound: One bit for each range that is not BOUND; notifier lock. */
 	unsigned long *unbound;
 };
@@ -95,7 +97,7 @@ int amdgpu_userptr_ranges_init(struct amdgpu_userptr_ranges *rs, u32 max_ranges)
 void amdgpu_userptr_ranges_fini(struct amdgpu_userptr_ranges *rs);
 int amdgpu_userptr_ranges_add(struct amdgpu_userptr_ranges *rs, u64 addr, u64 size,
 			      u64 max_pages);
-u32 amdgpu_userptr_ranges_sort(struct amdgpu_userptr_ranges *rs);
+int amdgpu_userptr_ranges_sort(struct amdgpu_userptr_ranges *rs);
 u32 amdgpu_userptr_ranges_interval(const struct amdgpu_userptr_ranges *rs, u32 pos,
 				   struct amdgpu_userptr_interval *iv);
 bool amdgpu_userptr_ranges_window(const struct amdgpu_userptr_ranges *rs, u32 pos,

@@ -210,6 +210,16 @@ static void overlap_sweep(struct kunit *test)
 	}
 }
 
+static void starts(struct kunit *test)
+{
+	static const struct range_pages ranges[] = { { 9, 1 }, { 3, 5 }, { 70, 2 }, { 1, 1 }, {} };
+	struct amdgpu_userptr_ranges *rs = test->priv;
+
+	add_all(test, rs, ranges);
+	KUNIT_ASSERT_EQ(test, 4, amdgpu_userptr_ranges_sort(rs));
+	KUNIT_EXPECT_EQ(test, BIT(0) | BIT(1) | BIT(6) | BIT(8), rs->starts[0]);
+}
+
 static void page_to_range(struct kunit *test)
 {
 	static const struct range_pages ranges[] = { { 9, 1 }, { 3, 5 }, { 70, 2 }, { 1, 1 }, {} };
@@ -345,6 +355,7 @@ static struct kunit_case range_cases[] = {
 	KUNIT_CASE(add_sum_overflow),
 	KUNIT_CASE_PARAM(coalesce, coalesce_gen_params),
 	KUNIT_CASE(overlap_sweep),
+	KUNIT_CASE(starts),
 	KUNIT_CASE(page_to_range),
 	KUNIT_CASE_PARAM(window, window_gen_params),
 	KUNIT_CASE(states_are_counted),

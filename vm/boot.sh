@@ -5,7 +5,9 @@
 
 VM_GPU=1			# 0: no virtual GPU
 VM_DRIVER=1			# 0: do not load amdgpu
-VM_MODULE_ARGS="fw_load_type=0 dpm=1 dc=0 user_queue=1"
+# The driver's own limit for a job is 2 s, which an emulated CPU on a busy machine can miss
+# although the job is done.
+VM_MODULE_ARGS="fw_load_type=0 dpm=1 dc=0 user_queue=1 lockup_timeout=30000"
 VM_GPU_ARGS=			# more words for the virtual GPU's process
 VM_SHARE=			# host directory for /share, or empty
 VM_TIMEOUT=0			# seconds for the whole VM, 0: no limit

@@ -27,7 +27,7 @@ libdrm_prepare()
 {
 	local files
 	[ -x "$PROJECT/libdrm-patch/build" ] || return 0
-	mapfile -t files < <(cd "$PROJECT" && find libdrm-patch include/uapi -type f | LC_ALL=C sort)
+	mapfile -t files < <(cd "$PROJECT" && find libdrm-patch include/uapi -type f ! -path '*/series/*' | LC_ALL=C sort)
 	LIBDRM=$CACHE/libdrm-$(hash_text "$(basename "$TREE")" "$(hash_of "${files[@]}")")
 	[ -d "$LIBDRM" ] && return
 	stage libdrm "libdrm with its tests" in_tree bash -c '

@@ -14,7 +14,7 @@ kernel_series() { sed -n 's/.*\(linux-source-[0-9.]*\).*/\1/p' "$VM_DIR/tree.lis
 overlay_files()
 {
 	(cd "$PROJECT" && find drivers include -type f \
-		\( -name '*.[ch]' -o -name '*.patch' -o -name 'Makefile' -o -name 'Kconfig*' -o -name '.kunitconfig' \) \
+		\( -name '*.[ch]' -o -name '*.rst' -o -name '*.patch' -o -name 'Makefile' -o -name 'Kconfig*' -o -name '.kunitconfig' \) \
 		2>/dev/null | LC_ALL=C sort)
 }
 

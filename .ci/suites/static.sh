@@ -127,6 +127,34 @@ kernel_warnings()
 	! grep -E "^[^ ]*($(IFS='|'; echo "${kernel_files[*]##*/}")):[0-9]+.*(warning|error)" "$OUT/build.log"
 }
 
+# a mail of the series: as checkpatch above, but now there is a message as well
+checkpatch_mail()
+{
+	local ignore=MACRO_ARG_REUSE,COMPLEX_MACRO,FILE_PATH_CHANGES
+	! grep -q '^+++ b/include/uapi' "$1" || ignore+=,LONG_LINE
+	(cd "$SRC" && scripts/checkpatch.pl --strict --terse --no-summary --ignore "$ignore" "$1")
+}
+
+# what the kernel's documentation pulls out of our files is there
+documentation()
+{
+	local page title file bad=0
+	for page in "$amdgpu"/Documentation/*.rst; do
+		while read -r file title; do
+			[ -e "$SRC/$file" ] && grep -q "DOC: $title\$" "$SRC/$file" && continue
+			echo "$page: no section \"$title\" in $file"
+			bad=1
+		done < <(awk '/^.. kernel-doc::/ { file = $3 } /^ *:doc:/ { sub(/^ *:doc: */, ""); print file, $0 }' "$page")
+		while read -r file; do
+			grep -q "kernel-doc:: .*/${file##*/}\$" "$page" || {
+				echo "$page: nothing of $file"
+				bad=1
+			}
+		done < <(grep -l '^ \* DOC:' "${kernel_files[@]}")
+	done
+	return $bad
+}
+
 # every subtest is documented and nothing else is
 igt_docs()
 {
@@ -152,3 +180,10 @@ verdict uapi-sizes-64 "$OUT/uapi-64" uapi_sizes -m64
 verdict uapi-sizes-32 "$OUT/uapi-32" uapi_sizes -m32
 verdict kernel-warnings "$OUT/kernel-warnings" kernel_warnings
 verdict igt-docs "$OUT/igt-docs" igt_docs
+verdict documentation "$OUT/documentation" documentation
+# made from the files, applied with git am, and the same files again
+verdict export "$OUT/export.log" vm/export -q "$OUT/export" --signoff "Nobody <nobody@example.org>"
+for f in "$OUT"/export/linux/*.patch; do
+	case $f in *-cover-letter.patch) continue ;; esac
+	verdict "checkpatch mail ${f##*/}" "$OUT/checkpatch-mail-${f##*/}" checkpatch_mail "$f"
+done

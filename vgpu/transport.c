@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vfio-user transport: the only file that knows libvfio-user.
+ * vfio-user transport: the only file, with transport_dma.c, that knows
+ * libvfio-user.
  *
  * The library is not thread-safe, so it is entered with lib_lock held. Engine
  * threads that raise an interrupt never wait for that lock: they note the
  * vector and whoever holds the lock, or takes it next, delivers it. Guest memory
- * is reached only through the mappings the client gave descriptors for; asking
- * the client by message from a callback would deadlock.
+ * is reached only through the mappings the client gave descriptors for
+ * (guest_mem.c); asking the client by message from a callback would deadlock.
  */
 #include <errno.h>
 #include <poll.h>
@@ -25,25 +26,19 @@
 #include <pci_caps/msix.h>
 #include <pci_caps/px.h>
 
+#include "guest_mem.h"
 #include "transport.h"
 
 #define PCI_VENDOR	0x1002
 #define PCI_DEVICE	0x744c		/* Navi31 */
 #define BAR_MSIX_SIZE	4096
 #define MSIX_PBA	0x800		/* in BAR4, after the table */
-#define MAX_DMA		64
 
 /* Low bits of a memory BAR in configuration space (PCI 3.0, 6.2.5.1). */
 #define BAR_64		0x4
 #define BAR_PREFETCH	0x8
 /* Link capabilities and status: speed code 4, width 16 (PCIe 7.8.6). */
 #define LINK_16GT_X16	(4 | 16 << 4)
-
-struct dma_range {
-	uint64_t iova, len;
-	uint8_t *ptr;
-	bool writable;
-};
 
 struct transport {
 	vfu_ctx_t *vfu;
@@ -58,9 +53,7 @@ struct transport {
 	pthread_mutex_t lib_lock;
 	unsigned int irq_pending;	/* vector 0, the only one; atomic */
 
-	pthread_rwlock_t dma_lock;
-	struct dma_range dma[MAX_DMA];
-	unsigned int n_dma;
+	struct guest_mem *mem;
 };
 
 /* ---- host operations ---- */
@@ -68,34 +61,22 @@ struct transport {
 static void *host_dma_ptr(void *opaque, uint64_t addr, size_t *len, bool write)
 {
 	struct transport *t = opaque;
-	unsigned int i;
 
-	for (i = 0; i < t->n_dma; i++) {
-		struct dma_range *d = &t->dma[i];
-
-		if (addr < d->iova || addr - d->iova >= d->len)
-			continue;
-		if (write && !d->writable)
-			return NULL;
-		if (*len > d->len - (addr - d->iova))
-			*len = d->len - (addr - d->iova);
-		return d->ptr + (addr - d->iova);
-	}
-	return NULL;
+	return guest_mem_ptr(t->mem, addr, len, write);
 }
 
 static void host_dma_lock(void *opaque)
 {
 	struct transport *t = opaque;
 
-	pthread_rwlock_rdlock(&t->dma_lock);
+	guest_mem_lock(t->mem);
 }
 
 static void host_dma_unlock(void *opaque)
 {
 	struct transport *t = opaque;
 
-	pthread_rwlock_unlock(&t->dma_lock);
+	guest_mem_unlock(t->mem);
 }
 
 /*
@@ -156,6 +137,11 @@ const struct vgpu_host_ops *transport_ops(void)
 void *transport_vram(struct transport *t)
 {
 	return t->vram;
+}
+
+struct guest_mem *transport_guest_mem(struct transport *t)
+{
+	return t->mem;
 }
 
 /* ---- library callbacks ---- */
@@ -256,41 +242,6 @@ static ssize_t msix_access(vfu_ctx_t *vfu, char *buf, size_t count,
 	return count;
 }
 
-static void dma_register(vfu_ctx_t *vfu, vfu_dma_info_t *info)
-{
-	struct transport *t = vfu_get_private(vfu);
-
-	/* No mapping: the client's own view of our BARs, which we know better. */
-	if (!info->vaddr)
-		return;
-	pthread_rwlock_wrlock(&t->dma_lock);
-	if (t->n_dma < MAX_DMA)
-		t->dma[t->n_dma++] = (struct dma_range){
-			.iova = (uintptr_t)info->iova.iov_base,
-			.len = info->iova.iov_len,
-			.ptr = info->vaddr,
-			.writable = info->prot & PROT_WRITE,
-		};
-	else
-		vgpu_count(t->dev, VGPU_LOG_ERROR, "transport: too many DMA ranges");
-	pthread_rwlock_unlock(&t->dma_lock);
-}
-
-static void dma_unregister(vfu_ctx_t *vfu, vfu_dma_info_t *info)
-{
-	struct transport *t = vfu_get_private(vfu);
-	uint64_t iova = (uintptr_t)info->iova.iov_base;
-	unsigned int i;
-
-	pthread_rwlock_wrlock(&t->dma_lock);
-	for (i = 0; i < t->n_dma; i++)
-		if (t->dma[i].iova == iova) {
-			t->dma[i] = t->dma[--t->n_dma];
-			break;
-		}
-	pthread_rwlock_unlock(&t->dma_lock);
-}
-
 static int reset(vfu_ctx_t *vfu, vfu_reset_type_t type)
 {
 	struct transport *t = vfu_get_private(vfu);
@@ -375,7 +326,7 @@ static int setup_device(struct transport *t)
 		return r;
 	if (vfu_setup_device_nr_irqs(t->vfu, VFU_DEV_MSIX_IRQ, 1) ||
 	    vfu_setup_device_reset_cb(t->vfu, reset) ||
-	    vfu_setup_device_dma(t->vfu, dma_register, dma_unregister) ||
+	    vfu_setup_device_dma(t->vfu, NULL, NULL) ||
 	    vfu_realize_ctx(t->vfu))
 		return -errno;
 	/* The library has no flag for these two bits, but keeps them. */
@@ -399,11 +350,11 @@ struct transport *transport_create(const char *path, uint64_t vram_size,
 	t->vram_size = vram_size;
 	t->vram = MAP_FAILED;
 	pthread_mutex_init(&t->lib_lock, NULL);
-	pthread_rwlock_init(&t->dma_lock, NULL);
+	t->mem = guest_mem_create();
 	t->stop_fd = eventfd(0, EFD_CLOEXEC);
 	t->vram_fd = memfd_create("vgpu-vram", MFD_CLOEXEC);
 	r = -ENOMEM;
-	if (t->stop_fd < 0 || t->vram_fd < 0 || ftruncate(t->vram_fd, vram_size))
+	if (!t->mem || t->stop_fd < 0 || t->vram_fd < 0 || ftruncate(t->vram_fd, vram_size))
 		goto err;
 	t->vram = mmap(NULL, vram_size, PROT_READ | PROT_WRITE, MAP_SHARED,
 		       t->vram_fd, 0);
@@ -437,7 +388,7 @@ void transport_destroy(struct transport *t)
 		close(t->vram_fd);
 	if (t->stop_fd >= 0)
 		close(t->stop_fd);
-	pthread_rwlock_destroy(&t->dma_lock);
+	guest_mem_destroy(t->mem);
 	pthread_mutex_destroy(&t->lib_lock);
 	free(t);
 }
@@ -480,6 +431,20 @@ static int attach(struct transport *t)
 	return 1;
 }
 
+static void count_dma(struct transport *t, struct vgpu *dev)
+{
+	struct guest_mem_stats s;
+
+	guest_mem_stats(t->mem, &s);
+	vgpu_stat(dev, "transport: DMA ranges mapped", s.maps);
+	vgpu_stat(dev, "transport: DMA ranges unmapped", s.unmaps);
+	vgpu_stat(dev, "transport: DMA ranges, most at a time", s.ranges_max);
+	if (s.refused)
+		vgpu_count(dev, VGPU_LOG_ERROR,
+			   "transport: DMA mappings that could not be made: %llu",
+			   (unsigned long long)s.refused);
+}
+
 int transport_run(struct transport *t, struct vgpu *dev)
 {
 	int r, err = 0;
@@ -500,5 +465,6 @@ int transport_run(struct transport *t, struct vgpu *dev)
 			r = -err;
 	}
 	t->dev = NULL;
+	count_dma(t, dev);
 	return r;
 }

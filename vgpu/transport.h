@@ -9,6 +9,7 @@
 #define VGPU_BAR_DOORBELL_SIZE	(2u << 20)	/* BAR2 */
 #define VGPU_BAR_REG_SIZE	(512u << 10)	/* BAR5 */
 
+struct guest_mem;
 struct transport;
 
 /*
@@ -22,6 +23,8 @@ void transport_destroy(struct transport *t);
 /* For struct vgpu_config. */
 const struct vgpu_host_ops *transport_ops(void);
 void *transport_vram(struct transport *t);
+/* For transport_dma.c. */
+struct guest_mem *transport_guest_mem(struct transport *t);
 /*
  * Serve @dev until the client closes the connection or transport_stop() is
  * called; returns 0 or a negative errno.

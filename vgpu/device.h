@@ -218,7 +218,9 @@ struct vgpu_client {
 /*
  * Translate and access @len bytes at virtual address @va. Return 0 or
  * -EFAULT: then the fault was reported to the guest (registers, interrupt);
- * what could not be read is zero, what could not be written is dropped.
+ * what could not be read is zero, what could not be written is dropped. Where
+ * the translation is right but its DMA address not mapped for the device,
+ * reads give all ones and the event is counted: see vgpu_mem_stats.
  */
 int vgpu_mem_read(struct vgpu *dev, const struct vgpu_client *c, uint64_t va,
 		  void *buf, size_t len);
@@ -246,10 +248,13 @@ int vgpu_mem_atomic(struct vgpu *dev, const struct vgpu_client *c, uint64_t va,
 		    uint64_t *old);
 /*
  * Guest memory by DMA address, untranslated, any length. 0, or -EFAULT if some
- * of it is not mapped for the device: counted, that part reads zero.
+ * of it is not mapped for the device: counted, logged as done by @who, that
+ * part reads all ones.
  */
-int vgpu_dma_read(struct vgpu *dev, uint64_t addr, void *buf, size_t len);
-int vgpu_dma_write(struct vgpu *dev, uint64_t addr, const void *buf, size_t len);
+int vgpu_dma_read(struct vgpu *dev, const char *who, uint64_t addr, void *buf,
+		  size_t len);
+int vgpu_dma_write(struct vgpu *dev, const char *who, uint64_t addr,
+		   const void *buf, size_t len);
 /*
  * What the memory model saw since the start. Not zero in @stale, @fragment or
  * @dma_unmapped means a defect of the guest's driver.

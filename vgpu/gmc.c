@@ -178,6 +178,20 @@ static uint32_t fault_status(const struct vgpu_client *c, bool write,
 #undef FIELD
 }
 
+const char *gmc_client_name(const struct vgpu_client *c)
+{
+	/* gfxhub_client_ids in gfxhub_v3_0.c; those this device has. */
+	static const char *const names[] = {
+		[4] = "CPF", [5] = "CPC", [6] = "CPG", [7] = "RLC",
+		[13] = "SDMA0", [14] = "SDMA1", [16] = "SDMA2", [17] = "SDMA3",
+	};
+
+	if (c->hub == VGPU_HUB_GC && c->cid < sizeof(names) / sizeof(names[0]) &&
+	    names[c->cid])
+		return names[c->cid];
+	return gmc_hub_regs[c->hub].name;
+}
+
 void gmc_fault(struct gmc *g, const struct vgpu_client *c, uint64_t va,
 	       bool write, enum gmc_fault_kind kind)
 {

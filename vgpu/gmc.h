@@ -126,6 +126,8 @@ enum gmc_fault_kind tlb_translate(struct gmc *g, enum vgpu_hub hub,
 				  unsigned int vmid, uint64_t va, bool write,
 				  struct gmc_xlat *x);
 
+/* "SDMA0": by @c->cid as the driver decodes it. */
+const char *gmc_client_name(const struct vgpu_client *c);
 /* Set the fault registers and raise the interrupt. Caller holds no lock. */
 void gmc_fault(struct gmc *g, const struct vgpu_client *c, uint64_t va,
 	       bool write, enum gmc_fault_kind kind);

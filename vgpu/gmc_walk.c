@@ -34,7 +34,8 @@ static uint64_t reg64(struct gmc *g, uint32_t lo)
 }
 
 /* Entry at physical address @addr; false if there is no memory. */
-static bool read_entry(struct gmc *g, uint64_t addr, bool system, uint64_t *e)
+static bool read_entry(struct gmc *g, const struct gmc_hub_regs *r, uint64_t addr,
+		       bool system, uint64_t *e)
 {
 	size_t len = sizeof(*e);
 	const uint64_t *p;
@@ -50,8 +51,8 @@ static bool read_entry(struct gmc *g, uint64_t addr, bool system, uint64_t *e)
 		if (!p || len < sizeof(*e)) {
 			if (GMC_STAT(g, dma_unmapped) < GMC_LOGGED)
 				vgpu_log(g->dev, VGPU_LOG_GUEST,
-					 "gmc: no page table at DMA address 0x%llx",
-					 (unsigned long long)addr);
+					 "gmc: read of DMA address 0x%llx by %s walker: not mapped",
+					 (unsigned long long)addr, r->name);
 			vgpu_count(g->dev, VGPU_LOG_GUEST,
 				   "gmc: page table outside of mapped memory");
 			return false;
@@ -185,7 +186,7 @@ enum gmc_fault_kind gmc_walk(struct gmc *g, enum vgpu_hub hub, unsigned int vmid
 		table = e & PDE_ADDR;
 		if (!system)
 			table -= fb_offset;
-		if (!read_entry(g, table + index * 8, system, &e))
+		if (!read_entry(g, r, table + index * 8, system, &e))
 			return GMC_FAULT_PDE;
 		x->pte = e;
 		if (!level || (e & PDE_IS_PTE))

@@ -102,7 +102,7 @@ static void ih_write(struct ih *ih, unsigned int n, uint64_t addr,
 	uint32_t space = VFIELD_GET(ring_cntl(ih, n), IH_RB_CNTL, MC_SPACE);
 
 	if (space == MC_SPACE_BUS)
-		vgpu_dma_write(ih->dev, addr, buf, len);
+		vgpu_dma_write(ih->dev, n ? "IH ring 1" : "IH ring 0", addr, buf, len);
 	else
 		vgpu_count(ih->dev, VGPU_LOG_UNIMP, "ih: ring in MC space %u", space);
 }

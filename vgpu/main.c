@@ -23,7 +23,7 @@ enum {
 	FAILED = 1,		/* could not start, or lost the client */
 	USAGE = 2,
 	MODEL_ERROR = 3,	/* the device model was wrong somewhere */
-	STALE = 4,		/* the driver used stale translations */
+	STALE = 4,		/* the driver used stale translations or DMA addresses */
 };
 
 static const struct vgpu_block *const blocks[] = {
@@ -87,7 +87,8 @@ static void help(void)
 "  --help\n"
 "\n"
 "Exit status: 0 clean; 1 could not run; 2 usage; 3 the model met an error of\n"
-"its own; 4 stale translations were used (with --strict).\n",
+"its own; 4 the driver let the device use stale translations (with --strict),\n"
+"or DMA addresses that the guest's IOMMU does not map.\n",
 	       DEFAULT_VRAM_MIB);
 }
 

@@ -8,6 +8,7 @@
 #include "gmc.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MEM_CHUNK	(2ull << 20)
@@ -18,6 +19,7 @@ struct mem_unit {
 	uint64_t len;
 	enum gmc_fault_kind fault;
 	bool lost;		/* no memory there, whatever the reason */
+	bool refused;		/* lost because the DMA address is not mapped */
 };
 
 /* First fault of an access, to be reported when no lock is held. */
@@ -39,15 +41,33 @@ static void mem_end(struct gmc *g)
 	pthread_rwlock_unlock(&g->inflight);
 }
 
-static void dma_lost(struct gmc *g, uint64_t addr, bool write)
+/*
+ * DMA that was not for the device: the guest's IOMMU has not mapped the address,
+ * or not for writing. On the bus that is an unsupported request: writes
+ * disappear, reads give all ones.
+ */
+static void dma_lost(struct gmc *g, const char *who, uint64_t addr, bool write)
 {
 	uint64_t seen = GMC_STAT(g, dma_unmapped);
+	size_t len = 1;
+	bool there = write && vgpu_dma_ptr(g->dev, addr, &len, false);
 
 	vgpu_count(g->dev, VGPU_LOG_GUEST, "gmc: DMA address not mapped");
 	if (seen < GMC_LOGGED)
 		vgpu_log(g->dev, VGPU_LOG_GUEST,
-			 "gmc: %s of DMA address 0x%llx: not mapped",
-			 write ? "write" : "read", (unsigned long long)addr);
+			 "gmc: %s of DMA address 0x%llx by %s: %s",
+			 write ? "write" : "read", (unsigned long long)addr, who,
+			 there ? "mapped for reading only" : "not mapped");
+}
+
+static void client_lost(struct gmc *g, const struct vgpu_client *c, uint64_t va,
+			uint64_t addr, bool write)
+{
+	char who[96];
+
+	snprintf(who, sizeof(who), "%s ring 0x%x vmid %u va 0x%llx",
+		 gmc_client_name(c), c->ring_id, c->vmid, (unsigned long long)va);
+	dma_lost(g, who, addr, write);
 }
 
 /* Unit at @va of at most @len bytes. Locks are held. */
@@ -94,10 +114,11 @@ static void mem_unit(struct gmc *g, const struct vgpu_client *c, uint64_t va,
 	}
 	u->ptr = NULL;
 	u->lost = true;
+	u->refused = true;
 	/* The next page may be mapped again. */
 	left = GMC_PAGE_SIZE - (x.phys & (GMC_PAGE_SIZE - 1));
 	u->len = u->len < left ? u->len : left;
-	dma_lost(g, x.phys, write);
+	client_lost(g, c, va, x.phys, write);
 }
 
 static void note(struct mem_fault *f, const struct mem_unit *u, uint64_t va,
@@ -164,7 +185,7 @@ static int mem_access(struct vgpu *dev, const struct vgpu_client *c, uint64_t va
 				if (u.ptr)
 					memcpy(b, u.ptr, u.len);
 				else
-					memset(b, 0, u.len);
+					memset(b, u.refused ? 0xff : 0, u.len);
 				b += u.len;
 			}
 			va += u.len;
@@ -207,7 +228,7 @@ static void copy_unit(const struct mem_unit *d, const struct mem_unit *s,
 	if (s->ptr)
 		memmove(d->ptr + doff, s->ptr + soff, len);
 	else
-		memset(d->ptr + doff, 0, len);
+		memset(d->ptr + doff, s->refused ? 0xff : 0, len);
 }
 
 /*
@@ -280,9 +301,12 @@ int vgpu_mem_copy(struct vgpu *dev, const struct vgpu_client *c, uint64_t dst,
 	return r;
 }
 
-/* A naturally aligned @size bytes at @va, locked; mem_end() follows if 0. */
+/*
+ * A naturally aligned @size bytes at @va, locked; mem_end() follows if 0. If
+ * not, @value is what a read gives.
+ */
 static int mem_word(struct gmc *g, const struct vgpu_client *c, uint64_t va,
-		    unsigned int size, bool write, void **p)
+		    unsigned int size, bool write, void **p, uint64_t *value)
 {
 	struct mem_fault fault = { 0 };
 	struct mem_unit u;
@@ -294,6 +318,8 @@ static int mem_word(struct gmc *g, const struct vgpu_client *c, uint64_t va,
 		return 0;
 	}
 	mem_end(g);
+	if (u.refused)
+		*value = size == 8 ? UINT64_MAX : UINT32_MAX;
 	note(&fault, &u, va, write);
 	report(g, c, &fault);
 	return -EFAULT;
@@ -312,15 +338,18 @@ int vgpu_mem_read##bits(struct vgpu *dev, const struct vgpu_client *c,	\
 			uint64_t va, uint##bits##_t *value)		\
 {									\
 	struct gmc *g = gmc_get(dev);					\
+	uint64_t lost = 0;						\
 	void *p;							\
 	int r;								\
 									\
 	*value = 0;							\
 	if (aligned(dev, va, bits / 8))					\
 		return vgpu_mem_read(dev, c, va, value, bits / 8);	\
-	r = mem_word(g, c, va, bits / 8, false, &p);			\
-	if (r)								\
+	r = mem_word(g, c, va, bits / 8, false, &p, &lost);		\
+	if (r) {							\
+		*value = lost;						\
 		return r;						\
+	}								\
 	if (p)								\
 		*value = __atomic_load_n((uint##bits##_t *)p, __ATOMIC_ACQUIRE); \
 	mem_end(g);							\
@@ -332,12 +361,13 @@ int vgpu_mem_write##bits(struct vgpu *dev, const struct vgpu_client *c,	\
 			 uint64_t va, uint##bits##_t value)		\
 {									\
 	struct gmc *g = gmc_get(dev);					\
+	uint64_t lost;							\
 	void *p;							\
 	int r;								\
 									\
 	if (aligned(dev, va, bits / 8))					\
 		return vgpu_mem_write(dev, c, va, &value, bits / 8);	\
-	r = mem_word(g, c, va, bits / 8, true, &p);			\
+	r = mem_word(g, c, va, bits / 8, true, &p, &lost);		\
 	if (r)								\
 		return r;						\
 	if (p)								\
@@ -367,9 +397,12 @@ int vgpu_mem_atomic(struct vgpu *dev, const struct vgpu_client *c, uint64_t va,
 		return -EFAULT;
 	r = aligned(dev, va, size);
 	if (!r)
-		r = mem_word(g, c, va, size, true, &p);
-	if (r)
+		r = mem_word(g, c, va, size, true, &p, &seen);
+	if (r) {
+		if (old)
+			*old = seen;
 		return r;
+	}
 	if (p && size == 4) {
 		uint32_t v = __atomic_load_n((uint32_t *)p, __ATOMIC_ACQUIRE);
 
@@ -393,8 +426,8 @@ int vgpu_mem_atomic(struct vgpu *dev, const struct vgpu_client *c, uint64_t va,
 	return 0;
 }
 
-static int dma_access(struct vgpu *dev, uint64_t addr, uint8_t *buf, size_t len,
-		      bool write)
+static int dma_access(struct vgpu *dev, const char *who, uint64_t addr,
+		      uint8_t *buf, size_t len, bool write)
 {
 	struct gmc *g = gmc_get(dev);
 	int r = 0;
@@ -407,9 +440,9 @@ static int dma_access(struct vgpu *dev, uint64_t addr, uint8_t *buf, size_t len,
 
 		if (!p || !n) {
 			n = len < left ? len : left;
-			dma_lost(g, addr, write);
+			dma_lost(g, who, addr, write);
 			if (!write)
-				memset(buf, 0, n);
+				memset(buf, 0xff, n);
 			r = -EFAULT;
 		} else if (write) {
 			memcpy(p, buf, n);
@@ -424,12 +457,14 @@ static int dma_access(struct vgpu *dev, uint64_t addr, uint8_t *buf, size_t len,
 	return r;
 }
 
-int vgpu_dma_read(struct vgpu *dev, uint64_t addr, void *buf, size_t len)
+int vgpu_dma_read(struct vgpu *dev, const char *who, uint64_t addr, void *buf,
+		  size_t len)
 {
-	return dma_access(dev, addr, buf, len, false);
+	return dma_access(dev, who, addr, buf, len, false);
 }
 
-int vgpu_dma_write(struct vgpu *dev, uint64_t addr, const void *buf, size_t len)
+int vgpu_dma_write(struct vgpu *dev, const char *who, uint64_t addr,
+		   const void *buf, size_t len)
 {
-	return dma_access(dev, addr, (uint8_t *)buf, len, true);
+	return dma_access(dev, who, addr, (uint8_t *)buf, len, true);
 }

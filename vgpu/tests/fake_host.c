@@ -13,10 +13,10 @@ static void *dma_ptr(void *opaque, uint64_t addr, size_t *len, bool write)
 	struct fake_host *h = opaque;
 	uint64_t off, left;
 
-	(void)write;
 	if (addr < FAKE_RAM_BASE || addr - FAKE_RAM_BASE >= h->ram_size)
 		return NULL;
-	if (addr >= h->hole_start && addr < h->hole_end)
+	if (addr >= h->hole_start && addr < h->hole_end &&
+	    (write || !h->hole_readable))
 		return NULL;
 	off = addr - FAKE_RAM_BASE;
 	left = h->ram_size - off;

@@ -18,6 +18,7 @@ struct fake_host {
 	size_t vram_size;
 	/* A hole in guest memory: [hole_start, hole_end) as DMA addresses. */
 	uint64_t hole_start, hole_end;
+	bool hole_readable;	/* mapped, but for reading only */
 	struct vgpu *dev;
 
 	/* Changed by any thread: read through the functions below. */

@@ -184,7 +184,7 @@ static const struct walk_row {
 	enum where where;
 	uint64_t off;
 	uint32_t fault;
-	bool lost;		/* -EFAULT without a fault the guest sees */
+	bool lost;		/* refused by the bus: a fault the guest does not see */
 } walk_rows[] = {
 	{ "page in system memory", w_system, VMID, VA + 0x10, false, RAM, 0x5010 },
 	{ "last dword of a page", w_system, VMID, VA + 0xffc, false, RAM, 0x5ffc },
@@ -268,7 +268,7 @@ static void walk_one(const struct walk_row *row, bool strict)
 			CHECK_EQ(*at, 0xabcd1234);
 	} else {
 		r = vgpu_mem_read32(rig.dev, &c, row->va, &v);
-		CHECK_EQ(v, at ? 0x600df00d : 0);
+		CHECK_EQ(v, at ? 0x600df00d : row->lost ? 0xffffffff : 0);
 	}
 	CHECK_EQ(r, row->where == NOWHERE ? -EFAULT : 0);
 	status = vgpu_reg_read(rig.dev, STATUS);
@@ -559,28 +559,6 @@ static void atomics(void)
 	rig_fini(&rig);
 }
 
-static void dma(void)
-{
-	uint8_t buf[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, back[8];
-	struct vgpu_mem_stats s;
-	struct rig rig;
-
-	REQUIRE(!rig_init(&rig, false, 0));
-	rig.h->hole_start = FAKE_RAM_BASE + 0x30000;
-	rig.h->hole_end = FAKE_RAM_BASE + 0x31000;
-	CHECK_EQ(vgpu_dma_write(rig.dev, FAKE_RAM_BASE + 0x2fff8, buf, 8), 0);
-	CHECK_EQ(vgpu_dma_read(rig.dev, FAKE_RAM_BASE + 0x2fff8, back, 8), 0);
-	CHECK_MEM(back, buf, 8);
-	memset(rig.h->ram + 0x30000, 9, 8);
-	CHECK_EQ(vgpu_dma_read(rig.dev, FAKE_RAM_BASE + 0x2fffc, back, 8), -EFAULT);
-	CHECK_EQ(back[3], 8);
-	CHECK_EQ(back[4], 0);
-	CHECK_EQ(vgpu_dma_write(rig.dev, 0, buf, 8), -EFAULT);
-	vgpu_mem_stats(rig.dev, &s);
-	CHECK_EQ(s.dma_unmapped, 2);
-	rig_fini(&rig);
-}
-
 /* ---- registers and faults ---- */
 
 static void engines(void)
@@ -779,7 +757,6 @@ static const struct test_case tests[] = {
 	{ "partial", partial },
 	{ "words", words },
 	{ "atomics", atomics },
-	{ "dma", dma },
 	{ "engines", engines },
 	{ "faults", faults },
 	{ "vmid-set", vmid_set },

@@ -8,6 +8,7 @@ VM_DRIVER=1			# 0: do not load amdgpu
 # The driver's own limit for a job is 2 s, which an emulated CPU on a busy machine can miss
 # although the job is done.
 VM_MODULE_ARGS="fw_load_type=0 dpm=1 dc=0 user_queue=1 lockup_timeout=30000"
+VM_IOMMU=0			# 1: an IOMMU in front of the GPU, in strict mode
 VM_GPU_ARGS=			# more words for the virtual GPU's process
 VM_SHARE=			# host directory for /share, or empty
 VM_TIMEOUT=0			# seconds for the whole VM, 0: no limit
@@ -133,6 +134,8 @@ vm_run()
 	append+=" vm.cache=$CACHE vm.project=$PROJECT vm.build=$BUILD vm.kernel=$KERNEL"
 	append+=" vm.swap=$VM_SWAP_MIB vm.tty=$VM_TTY vm.cwd=/root"
 	[ -z "$VM_SHARE" ] || append+=" vm.share=1"
+	# strict: what is unmapped is flushed before dma_unmap returns, not some time later
+	[ "$VM_IOMMU" = 0 ] || append+=" intel_iommu=on iommu.strict=1 iommu.passthrough=0"
 
 	qemu_args "$ACCEL" "$VM_RAM_MIB"
 	share_args root "$TREE" ro
@@ -144,6 +147,9 @@ vm_run()
 		share_args share "$VM_SHARE" rw
 	fi
 	QEMU+=(-append "$append${VM_APPEND:+ $VM_APPEND}")
+	# caching-mode: the guest tells of new mappings too, and QEMU passes them to the device.
+	# Before the devices behind it. Virtio devices of this kind do not go through it.
+	[ "$VM_IOMMU" = 0 ] || QEMU+=(-device "intel-iommu,caching-mode=on,intremap=off")
 	if [ "$VM_GPU" = 1 ]; then
 		# shellcheck disable=SC2206 # words are wanted
 		device=("$BUILD/vgpu/vgpu" --socket "$RUN_DIR/gpu" --strict --counters "$VM_LOG/counters.json"

@@ -13,6 +13,7 @@
  * It belongs to the VM of the file that created it.
  */
 
+#include <linux/error-injection.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
@@ -28,6 +29,9 @@
 #include "amdgpu_ttm.h"
 #include "amdgpu_userptr_batch.h"
 #include "amdgpu_userptr_batch_priv.h"
+
+#define CREATE_TRACE_POINTS
+#include "amdgpu_userptr_batch_trace.h"
 
 #define AMDGPU_USERPTR_BATCH_FLAGS (AMDGPU_GEM_USERPTR_READONLY | \
 				    AMDGPU_GEM_USERPTR_ANONONLY | \
@@ -117,7 +121,8 @@ bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo)
 
 	lockdep_assert_held(&batch->adev->notifier_lock);
 
-	return amdgpu_userptr_ranges_clean(&batch->ranges);
+	return amdgpu_userptr_ranges_clean(&batch->ranges) &&
+		!amdgpu_userptr_batch_inject(batch);
 }
 
 /**
@@ -190,10 +195,13 @@ static void amdgpu_userptr_batch_prime_lockdep(struct amdgpu_userptr_batch *batc
 	if (!IS_ENABLED(CONFIG_LOCKDEP))
 		return;
 
+	mutex_lock(&batch->adev->userptr_batch.lock);
 	fs_reclaim_acquire(GFP_KERNEL);
-	might_lock(&batch->dma_lock);
+	mutex_lock(&batch->dma_lock);
 	might_lock(&batch->adev->notifier_lock);
+	mutex_unlock(&batch->dma_lock);
 	fs_reclaim_release(GFP_KERNEL);
+	mutex_unlock(&batch->adev->userptr_batch.lock);
 }
 
 static struct amdgpu_userptr_batch *
@@ -226,23 +234,17 @@ amdgpu_userptr_batch_alloc(struct amdgpu_device *adev, u32 num_ranges, u32 flags
 static void amdgpu_userptr_batch_free(struct amdgpu_userptr_batch *batch)
 {
 	struct amdgpu_userptr_batch_mgr *mgr = &batch->adev->userptr_batch;
-	u32 i;
+
+	/* What never got a BO was never seen by anyone. */
+	if (batch->bo)
+		trace_amdgpu_userptr_batch_destroy(batch);
 
 	mutex_lock(&mgr->lock);
 	list_del_init(&batch->node);
 	mutex_unlock(&mgr->lock);
 
 	amdgpu_userptr_batch_remove_notifiers(batch);
-
-	if (batch->dma.pfn_list) {
-		mutex_lock(&batch->dma_lock);
-		for (i = 0; i < batch->ranges.count; i++)
-			if (batch->ranges.range[i].dma)
-				amdgpu_userptr_batch_dma_unmap(batch,
-							       &batch->ranges.range[i]);
-		mutex_unlock(&batch->dma_lock);
-		hmm_dma_map_free(batch->adev->dev, &batch->dma);
-	}
+	amdgpu_userptr_batch_dma_fini(batch);
 
 	atomic64_sub(batch->accounted, &mgr->bytes);
 	kvfree(batch->notifiers);
@@ -303,7 +305,7 @@ bad:
 }
 
 /* Read the array of ranges in pieces, however large it is. */
-static int amdgpu_userptr_batch_copy(struct amdgpu_userptr_batch *batch,
+static noinline int amdgpu_userptr_batch_copy(struct amdgpu_userptr_batch *batch,
 				     const struct drm_amdgpu_gem_userptr_batch *args,
 				     u32 *bad_range)
 {
@@ -342,9 +344,10 @@ static int amdgpu_userptr_batch_copy(struct amdgpu_userptr_batch *batch,
 		*bad_range = AMDGPU_GEM_USERPTR_BATCH_NO_RANGE;
 	return r;
 }
+ALLOW_ERROR_INJECTION(amdgpu_userptr_batch_copy, ERRNO);
 
 /* Count the bytes of a batch, fail beyond the limit of the device. */
-static int amdgpu_userptr_batch_account(struct amdgpu_userptr_batch *batch)
+static noinline int amdgpu_userptr_batch_account(struct amdgpu_userptr_batch *batch)
 {
 	struct amdgpu_userptr_batch_mgr *mgr = &batch->adev->userptr_batch;
 	u64 size = (u64)batch->ranges.npages << PAGE_SHIFT;
@@ -357,6 +360,7 @@ static int amdgpu_userptr_batch_account(struct amdgpu_userptr_batch *batch)
 	batch->accounted = size;
 	return 0;
 }
+ALLOW_ERROR_INJECTION(amdgpu_userptr_batch_account, ERRNO);
 
 /* Everything that needs no BO: ranges, accounting, arrays for the pages. */
 static struct amdgpu_userptr_batch *
@@ -392,12 +396,9 @@ amdgpu_userptr_batch_create(struct amdgpu_device *adev,
 		goto err_free;
 	}
 
-	r = hmm_dma_map_alloc(adev->dev, &batch->dma, batch->ranges.npages, PAGE_SIZE);
-	if (r) {
-		/* It does not reset this when it fails. */
-		batch->dma.pfn_list = NULL;
+	r = amdgpu_userptr_batch_dma_init(batch);
+	if (r)
 		goto err_free;
-	}
 	return batch;
 
 err_free:
@@ -405,8 +406,12 @@ err_free:
 	return ERR_PTR(r);
 }
 
-/* Place the BO in GTT, which it leaves only when GTT is short. */
-static int amdgpu_userptr_batch_place(struct amdgpu_bo *bo)
+/*
+ * Hand the batch over to the BO's page array, which frees it from then on, and
+ * place the BO in GTT, which it leaves only when GTT is short.
+ */
+static noinline int amdgpu_userptr_batch_attach(struct amdgpu_userptr_batch *batch,
+						struct amdgpu_bo *bo)
 {
 	struct ttm_operation_ctx ctx = { true, false };
 	int r;
@@ -414,11 +419,24 @@ static int amdgpu_userptr_batch_place(struct amdgpu_bo *bo)
 	r = amdgpu_bo_reserve(bo, false);
 	if (r)
 		return r;
+
+	bo->userptr_batch = batch;
+	/* The address only says that it is a userptr, which zero would not. */
+	r = amdgpu_ttm_tt_set_userptr(&bo->tbo, PAGE_SIZE, batch->flags);
+	if (r) {
+		bo->userptr_batch = NULL;
+		goto out_unreserve;
+	}
+	batch->bo = bo;
+
 	amdgpu_bo_placement_from_domain(bo, AMDGPU_GEM_DOMAIN_GTT);
 	r = ttm_bo_validate(&bo->tbo, &bo->placement, &ctx);
+
+out_unreserve:
 	amdgpu_bo_unreserve(bo);
 	return r;
 }
+ALLOW_ERROR_INJECTION(amdgpu_userptr_batch_attach, ERRNO);
 
 static int amdgpu_userptr_batch_check_args(const struct drm_amdgpu_gem_userptr_batch *args)
 {
@@ -477,27 +495,20 @@ int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
 		return r;
 	}
 
-	/* From here on the batch goes with the page array of the BO. */
 	bo = gem_to_amdgpu_bo(gobj);
 	bo->preferred_domains = AMDGPU_GEM_DOMAIN_GTT;
 	bo->allowed_domains = AMDGPU_GEM_DOMAIN_GTT;
 	bo->parent = amdgpu_bo_ref(fpriv->vm.root.bo);
-	bo->userptr_batch = batch;
-	batch->bo = bo;
 	batch->vm_generation = fpriv->vm.generation;
-	/* The address only says that it is a userptr, which zero would not. */
-	r = amdgpu_ttm_tt_set_userptr(&bo->tbo, PAGE_SIZE, args->flags);
+
+	r = amdgpu_userptr_batch_attach(batch, bo);
 	if (r) {
-		bo->userptr_batch = NULL;
-		amdgpu_userptr_batch_free(batch);
+		if (!bo->userptr_batch)
+			amdgpu_userptr_batch_free(batch);
 		goto out_put;
 	}
 
 	r = amdgpu_userptr_batch_insert_notifiers(batch, &args->bad_range);
-	if (r)
-		goto out_put;
-
-	r = amdgpu_userptr_batch_place(bo);
 	if (r)
 		goto out_put;
 
@@ -520,11 +531,41 @@ int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
 	if (r)
 		goto out_put;
 	args->size = amdgpu_bo_size(bo);
+	trace_amdgpu_userptr_batch_create(batch);
 
 out_put:
 	/* On success the handle holds it now. */
 	drm_gem_object_put(gobj);
 	return r;
+}
+
+/**
+ * amdgpu_userptr_batch_fdinfo - memory of a file's batches
+ *
+ * @p: printer
+ * @adev: device
+ * @vm: VM of the file
+ *
+ * CPU memory that batches make visible for the GPU. It belongs to the process,
+ * GTT only counts the address space that it takes.
+ */
+void amdgpu_userptr_batch_fdinfo(struct drm_printer *p, struct amdgpu_device *adev,
+				 struct amdgpu_vm *vm)
+{
+	struct amdgpu_userptr_batch *batch;
+	u64 pages = 0, ranges = 0;
+
+	mutex_lock(&adev->userptr_batch.lock);
+	list_for_each_entry(batch, &adev->userptr_batch.batches, node) {
+		if (batch->bo->parent != vm->root.bo)
+			continue;
+		pages += batch->ranges.npages;
+		ranges += batch->ranges.count;
+	}
+	mutex_unlock(&adev->userptr_batch.lock);
+
+	drm_printf(p, "amd-userptr-batch:\t%llu KiB\n", pages << (PAGE_SHIFT - 10));
+	drm_printf(p, "amd-userptr-batch-ranges:\t%llu\n", ranges);
 }
 
 #if IS_ENABLED(CONFIG_DEBUG_FS)

@@ -15,6 +15,7 @@ struct amdgpu_userptr_batch;
 struct amdgpu_vm;
 struct drm_device;
 struct drm_file;
+struct drm_printer;
 struct drm_amdgpu_info_gem_userptr_batch;
 struct mm_struct;
 
@@ -22,7 +23,7 @@ struct mm_struct;
  * struct amdgpu_userptr_batch_mgr - what a device knows of its batches
  */
 struct amdgpu_userptr_batch_mgr {
-	/** @lock: Protects @batches; innermost. */
+	/** @lock: Protects @batches. */
 	struct mutex lock;
 	/** @batches: All batches of the device. */
 	struct list_head batches;
@@ -32,6 +33,7 @@ struct amdgpu_userptr_batch_mgr {
 
 #if IS_ENABLED(CONFIG_DRM_AMDGPU_USERPTR)
 void amdgpu_userptr_batch_mgr_init(struct amdgpu_device *adev);
+void amdgpu_userptr_batch_mgr_unplug(struct amdgpu_device *adev);
 int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
 				   struct drm_file *filp);
 int amdgpu_userptr_batch_info(struct amdgpu_device *adev,
@@ -45,9 +47,12 @@ int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
 void amdgpu_userptr_batch_lock(struct amdgpu_bo *bo);
 void amdgpu_userptr_batch_unlock(struct amdgpu_bo *bo);
 int amdgpu_userptr_batch_forbids_userq(struct amdgpu_device *adev, struct amdgpu_vm *vm);
+void amdgpu_userptr_batch_fdinfo(struct drm_printer *p, struct amdgpu_device *adev,
+				 struct amdgpu_vm *vm);
 void amdgpu_userptr_batch_debugfs_init(struct amdgpu_device *adev);
 #else
 static inline void amdgpu_userptr_batch_mgr_init(struct amdgpu_device *adev) {}
+static inline void amdgpu_userptr_batch_mgr_unplug(struct amdgpu_device *adev) {}
 
 static inline int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
 						 struct drm_file *filp)
@@ -92,6 +97,12 @@ static inline int amdgpu_userptr_batch_forbids_userq(struct amdgpu_device *adev,
 						     struct amdgpu_vm *vm)
 {
 	return 0;
+}
+
+static inline void amdgpu_userptr_batch_fdinfo(struct drm_printer *p,
+					       struct amdgpu_device *adev,
+					       struct amdgpu_vm *vm)
+{
 }
 
 static inline void amdgpu_userptr_batch_debugfs_init(struct amdgpu_device *adev) {}

@@ -22,10 +22,14 @@
  *
  * A range whose notifier was hit in between stays DIRTY and is looked at again
  * in the next pass. Passes go on until nothing is DIRTY or the deadline is over;
- * each pass makes progress for all ranges that are left alone.
+ * each pass makes progress for all ranges that are left alone. Who keeps
+ * changing the memory is never held up by this: no lock is held between two
+ * walks but the batch's own fault_lock, which notifiers do not take.
  */
 
+#include <linux/error-injection.h>
 #include <linux/hmm.h>
+#include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
@@ -34,6 +38,7 @@
 #include "amdgpu.h"
 #include "amdgpu_userptr_batch.h"
 #include "amdgpu_userptr_batch_priv.h"
+#include "amdgpu_userptr_batch_trace.h"
 
 /* How long a batch may keep changing before a submission gives up, in ms. */
 #define AMDGPU_USERPTR_BATCH_TIMEOUT	1000
@@ -44,36 +49,42 @@
 /* Longest part of a single range that one walk holds the mmap_lock for. */
 #define AMDGPU_USERPTR_CHUNK_PAGES	(SZ_64M >> PAGE_SHIFT)
 
-/**
- * amdgpu_userptr_batch_dma_unmap - give the DMA mapping of a range back
- *
- * @batch: batch
- * @r: range
- */
-void amdgpu_userptr_batch_dma_unmap(struct amdgpu_userptr_batch *batch,
-				    struct amdgpu_userptr_range *r)
+/* First notifier that reaches behind @start. Notifiers do not overlap. */
+static struct amdgpu_userptr_notifier *
+amdgpu_userptr_notifier_behind(struct amdgpu_userptr_batch *batch, unsigned long start)
 {
-	u32 i;
+	u32 lo = 0, hi = batch->num_notifiers;
 
-	lockdep_assert_held(&batch->dma_lock);
+	while (lo < hi) {
+		u32 mid = lo + (hi - lo) / 2;
 
-	for (i = 0; i < r->npages; i++)
-		hmm_dma_unmap_pfn(batch->adev->dev, &batch->dma, r->first_page + i);
+		if (batch->notifiers[mid].base.interval_tree.last >= start)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return &batch->notifiers[lo];
 }
 
-/*
- * Wait until no job of the VM runs any more, then unmap what the event took
- * away. The ranges stay DIRTY all the time: they can become FAULTED only after
- * mmu_interval_read_begin() has seen the end of this invalidation.
+/**
+ * amdgpu_userptr_batch_quiesce - wait for the GPU, then unmap what was taken away
+ *
+ * @batch: batch
+ * @start: first address of the event
+ * @end: first address behind it
+ *
+ * Waits until no job of the VM runs any more. The ranges stay DIRTY all the
+ * time: they can become FAULTED only after mmu_interval_read_begin() has seen the
+ * end of the invalidation.
  */
-static void amdgpu_userptr_quiesce(struct amdgpu_userptr_batch *batch,
-				   unsigned long start, unsigned long end)
+void amdgpu_userptr_batch_quiesce(struct amdgpu_userptr_batch *batch,
+				  unsigned long start, unsigned long end)
 {
 	const struct amdgpu_userptr_ranges *rs = &batch->ranges;
 	struct amdgpu_userptr_notifier *n;
 	struct amdgpu_userptr_range *r;
-	u32 lo = 0, hi = batch->num_notifiers, pos;
 	long ret;
+	u32 pos;
 
 	/*
 	 * All fences, because the BO may be used without being listed, and
@@ -85,18 +96,9 @@ static void amdgpu_userptr_quiesce(struct amdgpu_userptr_batch *batch,
 	if (ret <= 0)
 		dev_err(batch->adev->dev, "(%ld) failed to wait for user bo\n", ret);
 
-	/* First notifier that ends behind start; they do not overlap. */
-	while (lo < hi) {
-		u32 mid = lo + (hi - lo) / 2;
-
-		if (batch->notifiers[mid].base.interval_tree.last >= start)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-
 	mutex_lock(&batch->dma_lock);
-	for (n = &batch->notifiers[lo]; n < &batch->notifiers[batch->num_notifiers]; n++) {
+	for (n = amdgpu_userptr_notifier_behind(batch, start);
+	     n < &batch->notifiers[batch->num_notifiers]; n++) {
 		if (n->base.interval_tree.start >= end)
 			break;
 		for (pos = amdgpu_userptr_ranges_overlap(rs, n->first, n->last, start, end);
@@ -107,12 +109,99 @@ static void amdgpu_userptr_quiesce(struct amdgpu_userptr_batch *batch,
 				continue;
 			amdgpu_userptr_batch_dma_unmap(batch, r);
 			mutex_lock(&batch->adev->notifier_lock);
-			r->dma = false;
+			r->dma = 0;
 			mutex_unlock(&batch->adev->notifier_lock);
 		}
 	}
 	mutex_unlock(&batch->dma_lock);
 }
+
+/* Make the ranges of a notifier DIRTY that lie in [@start, @end). */
+static u32 amdgpu_userptr_mark(struct amdgpu_userptr_notifier *n, unsigned long start,
+			       unsigned long end, bool *mapped)
+{
+	struct amdgpu_userptr_batch *batch = n->batch;
+	struct amdgpu_userptr_ranges *rs = &batch->ranges;
+	struct amdgpu_userptr_range *r;
+	u32 pos, marked = 0;
+
+	lockdep_assert_held(&batch->adev->notifier_lock);
+
+	for (pos = amdgpu_userptr_ranges_overlap(rs, n->first, n->last, start, end);
+	     pos < n->last;
+	     pos = amdgpu_userptr_ranges_overlap(rs, pos + 1, n->last, start, end)) {
+		r = &rs->range[rs->by_addr[pos]];
+		*mapped |= !!r->dma;
+		if (r->state == AMDGPU_USERPTR_DIRTY)
+			continue;
+		amdgpu_userptr_range_set_state(rs, rs->by_addr[pos], AMDGPU_USERPTR_DIRTY);
+		marked++;
+	}
+	batch->stat.invalidations += marked;
+
+	/* Even jobs that do not list the BO must not be submitted before. */
+	if (marked)
+		amdgpu_vm_bo_invalidate(batch->bo, false);
+	return marked;
+}
+
+#if IS_ENABLED(CONFIG_DRM_AMDGPU_USERPTR_INVAL_INJECT)
+static uint amdgpu_userptr_batch_inval_inject;
+module_param_named(userptr_batch_inval_inject, amdgpu_userptr_batch_inval_inject, uint, 0644);
+MODULE_PARM_DESC(userptr_batch_inval_inject,
+		 "Invalidate half of a userptr batch at every Nth final check of a submission (default 0 = never)");
+
+/**
+ * amdgpu_userptr_batch_inject - behave as if an event came at the last moment
+ *
+ * @batch: batch whose submission passed the final check
+ *
+ * Nobody waits for the GPU here, amdgpu_userptr_batch_injected does it before
+ * the ranges are faulted again.
+ *
+ * Returns: true if ranges are DIRTY now
+ */
+bool amdgpu_userptr_batch_inject(struct amdgpu_userptr_batch *batch)
+{
+	u32 every = READ_ONCE(amdgpu_userptr_batch_inval_inject), half, n;
+	const struct amdgpu_userptr_ranges *rs = &batch->ranges;
+	bool mapped = false;
+
+	lockdep_assert_held(&batch->adev->notifier_lock);
+
+	if (!every || batch->inject_end || ++batch->inject_checks % every)
+		return false;
+
+	/* One half by address, then the other. */
+	half = rs->count / 2;
+	if (half && batch->inject_checks / every % 2) {
+		batch->inject_start = 0;
+		batch->inject_end = rs->range[rs->by_addr[half]].addr;
+	} else {
+		batch->inject_start = rs->range[rs->by_addr[half]].addr;
+		batch->inject_end = ULONG_MAX;
+	}
+	for (n = 0; n < batch->num_notifiers; n++)
+		amdgpu_userptr_mark(&batch->notifiers[n], batch->inject_start,
+				    batch->inject_end, &mapped);
+	return !amdgpu_userptr_ranges_clean(rs);
+}
+
+/* The second half of an injected event; the holder of fault_lock plays notifier. */
+static void amdgpu_userptr_batch_injected(struct amdgpu_userptr_batch *batch)
+{
+	if (!READ_ONCE(batch->inject_end))
+		return;
+
+	amdgpu_userptr_batch_quiesce(batch, batch->inject_start, batch->inject_end);
+
+	mutex_lock(&batch->adev->notifier_lock);
+	batch->inject_end = 0;
+	mutex_unlock(&batch->adev->notifier_lock);
+}
+#else
+static void amdgpu_userptr_batch_injected(struct amdgpu_userptr_batch *batch) {}
+#endif
 
 /**
  * amdgpu_userptr_invalidate_start - mark the ranges that an event takes away
@@ -132,10 +221,8 @@ static bool amdgpu_userptr_invalidate_start(struct mmu_interval_notifier *mni,
 	struct amdgpu_userptr_notifier *n =
 		container_of(mni, struct amdgpu_userptr_notifier, base);
 	struct amdgpu_userptr_batch *batch = n->batch;
-	struct amdgpu_userptr_ranges *rs = &batch->ranges;
-	struct amdgpu_userptr_range *r;
-	bool stale = false, mapped = false, alone = false;
-	u32 pos;
+	bool mapped = false, alone = false;
+	u32 marked;
 
 	if (!mmu_notifier_range_blockable(event))
 		return false;
@@ -144,21 +231,7 @@ static bool amdgpu_userptr_invalidate_start(struct mmu_interval_notifier *mni,
 
 	mmu_interval_set_seq(mni, cur_seq);
 
-	for (pos = amdgpu_userptr_ranges_overlap(rs, n->first, n->last, event->start, event->end);
-	     pos < n->last;
-	     pos = amdgpu_userptr_ranges_overlap(rs, pos + 1, n->last, event->start, event->end)) {
-		r = &rs->range[rs->by_addr[pos]];
-		mapped |= r->dma;
-		if (r->state == AMDGPU_USERPTR_DIRTY)
-			continue;
-		amdgpu_userptr_range_set_state(rs, rs->by_addr[pos], AMDGPU_USERPTR_DIRTY);
-		batch->stat.invalidations++;
-		stale = true;
-	}
-
-	/* Even jobs that do not list the BO must not be submitted before. */
-	if (stale)
-		amdgpu_vm_bo_invalidate(batch->bo, false);
+	marked = amdgpu_userptr_mark(n, event->start, event->end, &mapped);
 
 	/*
 	 * What was never mapped no GPU has seen. Otherwise the first notifier
@@ -177,8 +250,10 @@ static bool amdgpu_userptr_invalidate_start(struct mmu_interval_notifier *mni,
 
 	mutex_unlock(&batch->adev->notifier_lock);
 
+	trace_amdgpu_userptr_batch_invalidate(batch, event->start, event->end, marked,
+					      alone || *finish);
 	if (alone)
-		amdgpu_userptr_quiesce(batch, event->start, event->end);
+		amdgpu_userptr_batch_quiesce(batch, event->start, event->end);
 	return true;
 }
 
@@ -193,7 +268,7 @@ static void amdgpu_userptr_invalidate_finish(struct mmu_interval_notifier_finish
 		container_of(finish, struct amdgpu_userptr_batch, finish);
 
 	/* The event belongs to our caller and this pass, nobody changes it. */
-	amdgpu_userptr_quiesce(batch, batch->event->start, batch->event->end);
+	amdgpu_userptr_batch_quiesce(batch, batch->event->start, batch->event->end);
 
 	mutex_lock(&batch->adev->notifier_lock);
 	batch->event = NULL;
@@ -204,6 +279,16 @@ static const struct mmu_interval_notifier_ops amdgpu_userptr_notifier_ops = {
 	.invalidate_start = amdgpu_userptr_invalidate_start,
 	.invalidate_finish = amdgpu_userptr_invalidate_finish,
 };
+
+/* One notifier; a function of its own so that a test can make any one fail. */
+static noinline int amdgpu_userptr_insert_notifier(struct amdgpu_userptr_notifier *n,
+						   const struct amdgpu_userptr_interval *iv)
+{
+	return mmu_interval_notifier_insert(&n->base, n->batch->mm, iv->start,
+					    iv->end - iv->start,
+					    &amdgpu_userptr_notifier_ops);
+}
+ALLOW_ERROR_INJECTION(amdgpu_userptr_insert_notifier, ERRNO);
 
 /**
  * amdgpu_userptr_batch_insert_notifiers - start following the ranges
@@ -228,9 +313,7 @@ int amdgpu_userptr_batch_insert_notifiers(struct amdgpu_userptr_batch *batch,
 		n->batch = batch;
 		n->first = iv.first;
 		n->last = pos;
-		r = mmu_interval_notifier_insert(&n->base, batch->mm, iv.start,
-						 iv.end - iv.start,
-						 &amdgpu_userptr_notifier_ops);
+		r = amdgpu_userptr_insert_notifier(n, &iv);
 		if (r) {
 			*bad_range = batch->ranges.by_addr[iv.first];
 			amdgpu_userptr_batch_remove_notifiers(batch);
@@ -461,7 +544,8 @@ static int amdgpu_userptr_fault_window(struct amdgpu_userptr_batch *batch,
 			n++;
 		idx = batch->ranges.by_addr[pos];
 		range = &batch->ranges.range[idx];
-		if (!range->walk || range->state != AMDGPU_USERPTR_DIRTY ||
+		/* What is still mapped awaits amdgpu_userptr_batch_quiesce. */
+		if (!range->walk || range->state != AMDGPU_USERPTR_DIRTY || range->dma ||
 		    mmu_interval_read_retry(&n->base, n->seq))
 			continue;
 		amdgpu_userptr_range_set_state(&batch->ranges, idx,
@@ -480,12 +564,11 @@ static bool amdgpu_userptr_range_error(int r)
 
 /*
  * Fault what is DIRTY, once. If ranges cannot be faulted, all others are, and the
- * lowest index of a bad one is found. In the first pass the deadline moves on
- * with each window, because a large batch is no reason to give up.
+ * lowest index of a bad one is found.
  */
 static int amdgpu_userptr_fault_pass(struct amdgpu_userptr_batch *batch,
-				     unsigned long *scratch, bool first,
-				     unsigned long *deadline, u32 *bad_range)
+				     unsigned long *scratch, unsigned long deadline,
+				     u32 *bad_range)
 {
 	struct amdgpu_userptr_interval win, one;
 	int r, ret = 0;
@@ -495,10 +578,7 @@ static int amdgpu_userptr_fault_pass(struct amdgpu_userptr_batch *batch,
 					    AMDGPU_USERPTR_WINDOW_PAGES,
 					    AMDGPU_USERPTR_WINDOW_GAP, &win)) {
 		pos = win.first + win.count;
-		if (first)
-			*deadline = jiffies +
-				    msecs_to_jiffies(AMDGPU_USERPTR_BATCH_TIMEOUT);
-		r = amdgpu_userptr_fault_window(batch, &win, scratch, *deadline);
+		r = amdgpu_userptr_fault_window(batch, &win, scratch, deadline);
 		if (amdgpu_userptr_range_error(r)) {
 			/* Find out which range it is, the others shall have pages. */
 			for (i = win.first; i < win.first + win.count; i++) {
@@ -508,8 +588,8 @@ static int amdgpu_userptr_fault_pass(struct amdgpu_userptr_batch *batch,
 					continue;
 				one.count = 1;
 				r = amdgpu_userptr_fault_window(batch, &one, scratch,
-								*deadline);
-				if (!r)
+								deadline);
+				if (!r || r == -EBUSY)
 					continue;
 				if (!amdgpu_userptr_range_error(r))
 					return r;
@@ -518,7 +598,8 @@ static int amdgpu_userptr_fault_pass(struct amdgpu_userptr_batch *batch,
 					ret = r;
 				}
 			}
-		} else if (r) {
+		} else if (r && r != -EBUSY) {
+			/* What was busy stays DIRTY and must not delay the others. */
 			return r;
 		}
 		if (signal_pending(current))
@@ -545,9 +626,9 @@ static int amdgpu_userptr_fault_pass(struct amdgpu_userptr_batch *batch,
 int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range)
 {
 	struct amdgpu_userptr_batch *batch = bo->userptr_batch;
-	unsigned long deadline = jiffies, *scratch;
-	bool first = true;
+	unsigned long deadline, *scratch;
 	u32 bad = AMDGPU_GEM_USERPTR_BATCH_NO_RANGE;
+	u64 faults, walks;
 	int r;
 
 	if (!READ_ONCE(batch->ranges.num[AMDGPU_USERPTR_DIRTY]))
@@ -569,14 +650,24 @@ int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range)
 		goto out_unlock;
 	}
 
+	/*
+	 * One deadline for all. It limits how often memory may change under us,
+	 * not how long it takes to bring it in: a first pass that nobody
+	 * disturbs is never too late.
+	 */
+	deadline = jiffies + msecs_to_jiffies(AMDGPU_USERPTR_BATCH_TIMEOUT);
+	faults = batch->stat.faults;
+	walks = batch->stat.walks;
 	do {
-		r = amdgpu_userptr_fault_pass(batch, scratch, first, &deadline, &bad);
+		amdgpu_userptr_batch_injected(batch);
+		r = amdgpu_userptr_fault_pass(batch, scratch, deadline, &bad);
 		if (r || !READ_ONCE(batch->ranges.num[AMDGPU_USERPTR_DIRTY]))
 			break;
-		first = false;
 		if (time_after(jiffies, deadline))
 			r = -EBUSY;
 	} while (!r);
+	trace_amdgpu_userptr_batch_fault(batch, batch->stat.faults - faults,
+					 batch->stat.walks - walks, bad, r);
 
 	kvfree(scratch);
 out_unlock:
@@ -587,3 +678,4 @@ out_mmput:
 		*bad_range = bad;
 	return r;
 }
+ALLOW_ERROR_INJECTION(amdgpu_userptr_batch_fault, ERRNO);

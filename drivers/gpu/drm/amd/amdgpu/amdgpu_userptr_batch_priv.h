@@ -9,6 +9,7 @@
 #include "amdgpu_userptr_range.h"
 
 struct amdgpu_userptr_batch;
+struct pci_p2pdma_map_state;
 
 /**
  * struct amdgpu_userptr_notifier - notifier of ranges that touch or overlap
@@ -52,15 +53,17 @@ struct amdgpu_userptr_counters {
  * struct amdgpu_userptr_batch - many pieces of CPU memory behind one BO
  *
  * Locks, outermost first. The first three are never taken in a notifier
- * callback, the last three never held while memory is allocated with more than
+ * callback, the last two never held while memory is allocated with more than
  * GFP_ATOMIC, because reclaim calls the notifiers:
  *
  * 1. @fault_lock, then mmap_lock inside hmm_range_fault_unlocked_timeout
  * 2. reservation of the VM's root PD, of the BO
- * 3. i_mmap_rwsem, anon_vma lock, fs_reclaim, mmu_notifier_invalidate_range_start
- * 4. @dma_lock
- * 5. adev->notifier_lock
- * 6. &amdgpu_userptr_batch_mgr.lock, never together with the others
+ * 3. &amdgpu_userptr_batch_mgr.lock
+ * 4. i_mmap_rwsem, anon_vma lock, fs_reclaim, mmu_notifier_invalidate_range_start
+ * 5. @dma_lock
+ * 6. adev->notifier_lock
+ *
+ * Lockdep is told this order when a batch is created.
  */
 struct amdgpu_userptr_batch {
 	/** @bo: The BO, which owns the batch. */
@@ -100,6 +103,8 @@ struct amdgpu_userptr_batch {
 	 * the holder of @dma_lock.
 	 */
 	struct hmm_dma_map dma;
+	/** @unplugged: Nothing may be mapped any more; @dma_lock. */
+	bool unplugged;
 
 	/** @finish: Second pass of the invalidation @event. */
 	struct mmu_interval_notifier_finish finish;
@@ -119,6 +124,15 @@ struct amdgpu_userptr_batch {
 	/** @stat: Counters. */
 	struct amdgpu_userptr_counters stat;
 
+#if IS_ENABLED(CONFIG_DRM_AMDGPU_USERPTR_INVAL_INJECT)
+	/** @inject_checks: Final checks that were passed; notifier lock. */
+	u32 inject_checks;
+	/** @inject_start: First address of the injected event; notifier lock. */
+	unsigned long inject_start;
+	/** @inject_end: First address behind it, 0 if none; notifier lock. */
+	unsigned long inject_end;
+#endif
+
 	/** @node: Link in &amdgpu_userptr_batch_mgr.batches. */
 	struct list_head node;
 };
@@ -126,6 +140,23 @@ struct amdgpu_userptr_batch {
 int amdgpu_userptr_batch_insert_notifiers(struct amdgpu_userptr_batch *batch,
 					  u32 *bad_range);
 void amdgpu_userptr_batch_remove_notifiers(struct amdgpu_userptr_batch *batch);
+#if IS_ENABLED(CONFIG_DRM_AMDGPU_USERPTR_INVAL_INJECT)
+bool amdgpu_userptr_batch_inject(struct amdgpu_userptr_batch *batch);
+#else
+static inline bool amdgpu_userptr_batch_inject(struct amdgpu_userptr_batch *batch)
+{
+	return false;
+}
+#endif
+
+void amdgpu_userptr_batch_quiesce(struct amdgpu_userptr_batch *batch,
+				  unsigned long start, unsigned long end);
+
+int amdgpu_userptr_batch_dma_init(struct amdgpu_userptr_batch *batch);
+void amdgpu_userptr_batch_dma_fini(struct amdgpu_userptr_batch *batch);
+int amdgpu_userptr_batch_dma_map(struct amdgpu_userptr_batch *batch,
+				 struct amdgpu_userptr_range *r,
+				 struct pci_p2pdma_map_state *p2pdma);
 void amdgpu_userptr_batch_dma_unmap(struct amdgpu_userptr_batch *batch,
 				    struct amdgpu_userptr_range *r);
 

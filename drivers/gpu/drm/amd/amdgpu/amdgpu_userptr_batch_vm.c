@@ -14,6 +14,7 @@
  * and the next update clears.
  */
 
+#include <linux/error-injection.h>
 #include <linux/pci-p2pdma.h>
 
 #include <drm/ttm/ttm_tt.h>
@@ -22,6 +23,7 @@
 #include "amdgpu_sync.h"
 #include "amdgpu_userptr_batch.h"
 #include "amdgpu_userptr_batch_priv.h"
+#include "amdgpu_userptr_batch_trace.h"
 #include "amdgpu_vm.h"
 
 /* A part of a mapping to write or to clear, in pages of the BO. */
@@ -49,25 +51,6 @@ struct amdgpu_userptr_update {
 	struct amdgpu_userptr_span span;
 };
 
-/* Map the pages of a range, fill in TTM's array of DMA addresses. */
-static int amdgpu_userptr_dma_map_range(struct amdgpu_userptr_batch *batch,
-					struct amdgpu_userptr_range *r,
-					struct pci_p2pdma_map_state *p2pdma)
-{
-	dma_addr_t *addrs = batch->bo->tbo.ttm->dma_address;
-	u32 i;
-
-	lockdep_assert_held(&batch->dma_lock);
-	dma_resv_assert_held(batch->bo->tbo.base.resv);
-
-	for (i = r->first_page; i < r->first_page + r->npages; i++) {
-		addrs[i] = hmm_dma_map_pfn(batch->adev->dev, &batch->dma, i, p2pdma);
-		if (addrs[i] == DMA_MAPPING_ERROR)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
 /*
  * Take the snapshot: what will be bound, what cleared. Map what will be bound.
  */
@@ -90,7 +73,7 @@ static int amdgpu_userptr_update_begin(struct amdgpu_userptr_update *up)
 		up->flush |= r->vm & AMDGPU_USERPTR_VM_PTE;
 		if (up->writes && r->state == AMDGPU_USERPTR_FAULTED) {
 			r->vm |= AMDGPU_USERPTR_VM_BIND;
-			r->dma = true;
+			r->dma |= AMDGPU_USERPTR_DMA_MAYBE;
 		} else if (r->vm & AMDGPU_USERPTR_VM_PTE) {
 			r->vm |= AMDGPU_USERPTR_VM_CLEAR;
 		}
@@ -102,7 +85,7 @@ static int amdgpu_userptr_update_begin(struct amdgpu_userptr_update *up)
 			r = &rs->range[i];
 			if (!(r->vm & AMDGPU_USERPTR_VM_BIND))
 				continue;
-			ret = amdgpu_userptr_dma_map_range(batch, r, &p2pdma);
+			ret = amdgpu_userptr_batch_dma_map(batch, r, &p2pdma);
 			if (ret)
 				break;
 		}
@@ -142,7 +125,7 @@ static void amdgpu_userptr_update_end(struct amdgpu_userptr_update *up, int ret)
 }
 
 /* Write or clear the pending span. Only the last one flushes the TLB. */
-static int amdgpu_userptr_update_flush_span(struct amdgpu_userptr_update *up, bool last)
+static noinline int amdgpu_userptr_update_flush_span(struct amdgpu_userptr_update *up, bool last)
 {
 	struct amdgpu_userptr_span *span = &up->span;
 	struct amdgpu_bo_va_mapping *mapping = span->mapping;
@@ -182,6 +165,7 @@ static int amdgpu_userptr_update_flush_span(struct amdgpu_userptr_update *up, bo
 	span->mapping = NULL;
 	return r;
 }
+ALLOW_ERROR_INJECTION(amdgpu_userptr_update_flush_span, ERRNO);
 
 /* Add pages of a mapping to the pending span, or begin a new one. */
 static int amdgpu_userptr_update_span(struct amdgpu_userptr_update *up,
@@ -276,6 +260,7 @@ int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
 		.batch = batch,
 		.bo_va = bo_va,
 	};
+	struct amdgpu_userptr_counters before = batch->stat;
 	struct amdgpu_bo_va_mapping *mapping;
 	int r;
 
@@ -333,6 +318,10 @@ int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
 
 out_end:
 	amdgpu_userptr_update_end(&up, r);
+	trace_amdgpu_userptr_batch_restore(batch, batch->stat.restores - before.restores,
+					   batch->stat.clears - before.clears,
+					   batch->stat.updates - before.updates,
+					   up.flush, r);
 	amdgpu_sync_free(&up.sync);
 	return r;
 }

@@ -9,6 +9,7 @@
  */
 
 #include <linux/bitmap.h>
+#include <linux/error-injection.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
@@ -34,13 +35,15 @@ int amdgpu_userptr_ranges_init(struct amdgpu_userptr_ranges *rs, u32 max_ranges)
 	rs->by_addr = kvcalloc(max_ranges, sizeof(*rs->by_addr), GFP_KERNEL_ACCOUNT);
 	rs->unbound = kvcalloc(BITS_TO_LONGS(max_ranges), sizeof(long),
 			       GFP_KERNEL_ACCOUNT);
-	if (!rs->range || !rs->by_addr || !rs->unbound) {
+	rs->dirty = kvcalloc(BITS_TO_LONGS(max_ranges), sizeof(long), GFP_KERNEL_ACCOUNT);
+	if (!rs->range || !rs->by_addr || !rs->unbound || !rs->dirty) {
 		amdgpu_userptr_ranges_fini(rs);
 		return -ENOMEM;
 	}
 	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(amdgpu_userptr_ranges_init);
+ALLOW_ERROR_INJECTION(amdgpu_userptr_ranges_init, ERRNO);
 
 /**
  * amdgpu_userptr_ranges_fini - free what amdgpu_userptr_ranges_init allocated
@@ -52,6 +55,7 @@ void amdgpu_userptr_ranges_fini(struct amdgpu_userptr_ranges *rs)
 	kvfree(rs->range);
 	kvfree(rs->by_addr);
 	kvfree(rs->unbound);
+	kvfree(rs->dirty);
 	kvfree(rs->starts);
 	memset(rs, 0, sizeof(*rs));
 }
@@ -140,11 +144,14 @@ int amdgpu_userptr_ranges_sort(struct amdgpu_userptr_ranges *rs)
 			intervals++;
 		max_end = max(max_end, amdgpu_userptr_range_end(r));
 		r->max_end = max_end;
+		r->pos = pos;
 		__set_bit(r->first_page, rs->starts);
 	}
+	bitmap_fill(rs->dirty, rs->count);
 	return intervals;
 }
 EXPORT_SYMBOL_IF_KUNIT(amdgpu_userptr_ranges_sort);
+ALLOW_ERROR_INJECTION(amdgpu_userptr_ranges_sort, ERRNO);
 
 /**
  * amdgpu_userptr_ranges_interval - the interval that starts at a position
@@ -192,11 +199,9 @@ bool amdgpu_userptr_ranges_window(const struct amdgpu_userptr_ranges *rs, u32 po
 {
 	const struct amdgpu_userptr_range *r;
 
-	for (win->count = 0; pos < rs->count; pos++) {
+	win->count = 0;
+	for_each_set_bit_from(pos, rs->dirty, rs->count) {
 		r = &rs->range[rs->by_addr[pos]];
-		if (READ_ONCE(r->state) != AMDGPU_USERPTR_DIRTY)
-			continue;
-
 		if (!win->count) {
 			win->first = pos;
 			win->start = r->addr;
@@ -282,7 +287,7 @@ EXPORT_SYMBOL_IF_KUNIT(amdgpu_userptr_ranges_at_page);
 /**
  * amdgpu_userptr_range_set_state - the one place that changes a state
  *
- * @rs: ranges
+ * @rs: sorted ranges
  * @i: index in the order of the BO
  * @state: new state
  *
@@ -297,6 +302,10 @@ void amdgpu_userptr_range_set_state(struct amdgpu_userptr_ranges *rs, u32 i,
 	WARN_ON_ONCE(state == AMDGPU_USERPTR_BOUND && r->state == AMDGPU_USERPTR_DIRTY);
 
 	rs->num[r->state]--;
+	if (state == AMDGPU_USERPTR_DIRTY)
+		set_bit(r->pos, rs->dirty);
+	else
+		clear_bit(r->pos, rs->dirty);
 	WRITE_ONCE(r->state, state);
 	WRITE_ONCE(rs->num[state], rs->num[state] + 1);
 	if (state == AMDGPU_USERPTR_BOUND)

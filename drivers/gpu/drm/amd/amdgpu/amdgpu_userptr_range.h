@@ -33,6 +33,10 @@ enum amdgpu_userptr_state {
 #define AMDGPU_USERPTR_VM_BIND	0x2	/* entries are being written */
 #define AMDGPU_USERPTR_VM_CLEAR	0x4	/* entries are being cleared */
 
+/* How the pages are DMA mapped. */
+#define AMDGPU_USERPTR_DMA_MAYBE	0x1	/* they may be mapped */
+#define AMDGPU_USERPTR_DMA_LINKED	0x2	/* all are, into the IOVA; dma_lock */
+
 /**
  * struct amdgpu_userptr_range - one piece of CPU memory, as user space gave it
  */
@@ -49,9 +53,11 @@ struct amdgpu_userptr_range {
 	u32 first_page;
 	/** @npages: Size in pages; constant. */
 	u32 npages;
+	/** @pos: Position in the order of addresses; constant after sorting. */
+	u32 pos;
 	/** @state: &enum amdgpu_userptr_state; notifier lock. */
 	u8 state;
-	/** @dma: Pages may be DMA mapped; notifier lock and batch's dma_lock. */
+	/** @dma: AMDGPU_USERPTR_DMA_*; notifier lock and batch's dma_lock. */
 	u8 dma;
 	/** @walk: The range is part of the walk under way; batch's fault_lock. */
 	u8 walk;
@@ -77,6 +83,11 @@ struct amdgpu_userptr_ranges {
 	unsigned long *starts;
 	/** @unbound: One bit for each range that is not BOUND; notifier lock. */
 	unsigned long *unbound;
+	/**
+	 * @dirty: One bit for each position in the order of addresses whose
+	 * range is DIRTY; notifier lock.
+	 */
+	unsigned long *dirty;
 };
 
 /**

@@ -301,6 +301,7 @@ static void states_are_counted(struct kunit *test)
 	struct amdgpu_userptr_ranges *rs = test->priv;
 
 	add_all(test, rs, ranges);
+	amdgpu_userptr_ranges_sort(rs);
 	KUNIT_EXPECT_FALSE(test, amdgpu_userptr_ranges_clean(rs));
 
 	for (u32 i = 0; i < rs->count; i++)
@@ -323,6 +324,57 @@ static void states_are_counted(struct kunit *test)
 	/* Marking twice counts once. */
 	amdgpu_userptr_range_set_state(rs, 1, AMDGPU_USERPTR_DIRTY);
 	KUNIT_EXPECT_EQ(test, 1, rs->num[AMDGPU_USERPTR_DIRTY]);
+}
+
+/* Everything that is kept about states must agree, whatever came before. */
+static void check_states(struct kunit *test, const struct amdgpu_userptr_ranges *rs)
+{
+	u32 num[AMDGPU_USERPTR_STATES] = {};
+
+	for (u32 i = 0; i < rs->count; i++) {
+		const struct amdgpu_userptr_range *r = &rs->range[i];
+
+		num[r->state]++;
+		KUNIT_ASSERT_EQ(test, i, rs->by_addr[r->pos]);
+		KUNIT_ASSERT_EQ(test, r->state == AMDGPU_USERPTR_DIRTY,
+				test_bit(r->pos, rs->dirty));
+		KUNIT_ASSERT_EQ(test, r->state != AMDGPU_USERPTR_BOUND,
+				test_bit(i, rs->unbound));
+	}
+	for (u32 s = 0; s < AMDGPU_USERPTR_STATES; s++)
+		KUNIT_ASSERT_EQ(test, num[s], rs->num[s]);
+	KUNIT_ASSERT_EQ(test, num[AMDGPU_USERPTR_BOUND] == rs->count,
+			amdgpu_userptr_ranges_clean(rs));
+}
+
+static void states_random_walk(struct kunit *test)
+{
+	static const struct range_pages ranges[] = {
+		{ 9, 2 }, { 1, 1 }, { 4, 3 }, { 5, 1 }, { 20, 1 }, { 1, 1 }, { 2, 2 }, {}
+	};
+	struct amdgpu_userptr_ranges *rs = test->priv;
+	u32 seed = 1;
+
+	add_all(test, rs, ranges);
+	amdgpu_userptr_ranges_sort(rs);
+	check_states(test, rs);
+
+	for (u32 step = 0; step < 10000; step++) {
+		struct amdgpu_userptr_range *r;
+		u32 i;
+
+		seed = seed * 1664525 + 1013904223;
+		i = (seed >> 8) % rs->count;
+		r = &rs->range[i];
+		/* One in three is an invalidation, the others go forward. */
+		if ((seed >> 24) % 3 == 0)
+			amdgpu_userptr_range_set_state(rs, i, AMDGPU_USERPTR_DIRTY);
+		else if (r->state == AMDGPU_USERPTR_DIRTY)
+			amdgpu_userptr_range_set_state(rs, i, AMDGPU_USERPTR_FAULTED);
+		else
+			amdgpu_userptr_range_set_state(rs, i, AMDGPU_USERPTR_BOUND);
+		check_states(test, rs);
+	}
 }
 
 /* ---- larger sets ---- */
@@ -359,6 +411,7 @@ static struct kunit_case range_cases[] = {
 	KUNIT_CASE(page_to_range),
 	KUNIT_CASE_PARAM(window, window_gen_params),
 	KUNIT_CASE(states_are_counted),
+	KUNIT_CASE(states_random_walk),
 	KUNIT_CASE_SLOW(many_shuffled_pages),
 	{}
 };

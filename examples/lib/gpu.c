@@ -205,7 +205,7 @@ void gpu_buf_free(struct gpu_buf *buf)
 	memset(buf, 0, sizeof(*buf));
 }
 
-int gpu_list(struct gpu *g, const amdgpu_bo_handle *bos, uint32_t n, uint32_t *list)
+int gpu_list_handles(struct gpu *g, const uint32_t *handles, uint32_t n, uint32_t *list)
 {
 	struct drm_amdgpu_bo_list_entry *e;
 	uint32_t i;
@@ -214,12 +214,28 @@ int gpu_list(struct gpu *g, const amdgpu_bo_handle *bos, uint32_t n, uint32_t *l
 	e = calloc(n + 1, sizeof(*e));
 	if (!e)
 		return -ENOMEM;
+	for (i = 0; i < n; i++)
+		e[i].bo_handle = handles[i];
 	r = amdgpu_bo_export(g->ib.bo, amdgpu_bo_handle_type_kms, &e[n].bo_handle);
-	for (i = 0; i < n && !r; i++)
-		r = amdgpu_bo_export(bos[i], amdgpu_bo_handle_type_kms, &e[i].bo_handle);
 	if (!r)
 		r = amdgpu_bo_list_create_raw(g->dev, n + 1, e, list);
 	free(e);
+	return r;
+}
+
+int gpu_list(struct gpu *g, const amdgpu_bo_handle *bos, uint32_t n, uint32_t *list)
+{
+	uint32_t *handles, i;
+	int r = 0;
+
+	handles = calloc(n, sizeof(*handles));
+	if (!handles)
+		return -ENOMEM;
+	for (i = 0; i < n && !r; i++)
+		r = amdgpu_bo_export(bos[i], amdgpu_bo_handle_type_kms, &handles[i]);
+	if (!r)
+		r = gpu_list_handles(g, handles, n, list);
+	free(handles);
 	return r;
 }
 

@@ -105,6 +105,9 @@ void gpu_buf_free(struct gpu_buf *buf);
  */
 int gpu_list(struct gpu *g, const amdgpu_bo_handle *bos, uint32_t n, uint32_t *list);
 
+/** gpu_list_handles - the same for @n GEM handles */
+int gpu_list_handles(struct gpu *g, const uint32_t *handles, uint32_t n, uint32_t *list);
+
 /**
  * gpu_emit_copy - add packets that copy @size bytes from GPU address @src to @dst
  *

@@ -149,7 +149,8 @@ static struct amdgpu_bo *new_bo(uint64_t size)
 {
 	uint32_t i;
 
-	for (i = 0; i < MAX_BOS; i++) {
+	/* 0 is no handle */
+	for (i = 1; i < MAX_BOS; i++) {
 		if (bos[i].size)
 			continue;
 		bos[i].size = size;
@@ -256,6 +257,29 @@ int amdgpu_create_bo_from_user_mem(amdgpu_device_handle dev, void *cpu, uint64_t
 	struct drm_amdgpu_gem_userptr_range range = { (uintptr_t)cpu, size };
 
 	return amdgpu_create_bo_from_user_mem_batch(dev, &range, 1, 0, NULL, bo);
+}
+
+/* The two ioctls that programs use without libdrm's wrappers */
+int drmCommandWriteRead(int fd, unsigned long cmd, void *data, unsigned long size)
+{
+	struct drm_amdgpu_gem_userptr *u = data;
+	struct drm_amdgpu_gem_va *va = data;
+	amdgpu_bo_handle bo;
+	int r;
+
+	if (cmd == DRM_AMDGPU_GEM_VA)
+		return amdgpu_bo_va_op_raw(NULL, &bos[va->handle], va->offset_in_bo, va->map_size,
+					   va->va_address, va->flags, va->operation);
+	if (cmd != DRM_AMDGPU_GEM_USERPTR)
+		return -EINVAL;
+	r = amdgpu_create_bo_from_user_mem(NULL, (void *)(uintptr_t)u->addr, u->size, &bo);
+	u->handle = r ? 0 : bo - bos;
+	return r;
+}
+
+int drmCloseBufferHandle(int fd, uint32_t handle)
+{
+	return amdgpu_bo_free(&bos[handle]);
 }
 
 int amdgpu_bo_list_create_raw(amdgpu_device_handle dev, uint32_t n,

@@ -6,7 +6,7 @@
  * Mega feature: General Core features
  * Sub-category: uapi
  * Functionality: userptr
- * Description: Arguments, limits, errors and lifetime of batch userptr BOs
+ * Description: Arguments, limits and errors of batch userptr BOs
  */
 
 #include <errno.h>
@@ -514,78 +514,6 @@ static void refused(struct batch_gpu *gpu, const struct refused *what)
 }
 
 /**
- * SUBTEST: foreign-process
- * Description: A child that inherits the file cannot use its parent's memory.
- */
-static void foreign_process(struct batch_gpu *gpu)
-{
-	struct batch_pieces *pieces = batch_pieces_alloc(&small);
-	struct batch_bo bo;
-
-	batch_fill(pieces, 1);
-	batch_create(gpu, pieces, BATCH_RW, &bo);
-	batch_map(gpu, &bo);
-	igt_fork(child, 1) {
-		uint64_t fence;
-
-		igt_assert_eq(__batch_submit(gpu, &bo, gpu->staging.va, bo.va,
-					     bo.size, 1, &fence), -EPERM);
-	}
-	igt_waitchildren();
-	batch_read_check(gpu, &bo, 1);
-	batch_destroy(gpu, &bo);
-	batch_pieces_free(pieces);
-}
-
-/**
- * SUBTEST: exit-%s
- * Description: A process that ends leaves nothing in the kernel: %arg[1].
- *
- * arg[1]:
- *
- * @idle:			the GPU has nothing to do
- * @busy:			the GPU works on the memory
- */
-static void exit_with_batches(struct batch_gpu *gpu, bool busy)
-{
-	uint64_t used = batch_used_bytes(gpu);
-	int tries;
-
-	igt_fork(child, 1) {
-		static const struct batch_layout layout = {
-			128, 2, 0, 1, BATCH_MIXED, BATCH_SHUFFLED
-		};
-		struct batch_pieces *pieces = batch_pieces_alloc(&layout);
-		int fd = drm_reopen_driver(gpu->fd), i;
-		struct batch_gpu own;
-		struct batch_bo bo[4];
-		uint64_t fence;
-
-		/* a device of its own: its file closes with the process */
-		batch_gpu_init(&own, fd, STAGING_SIZE);
-		batch_fill(pieces, 1);
-		for (i = 0; i < ARRAY_SIZE(bo); i++) {
-			batch_create(&own, pieces, BATCH_RW, &bo[i]);
-			batch_map(&own, &bo[i]);
-			batch_read_check(&own, &bo[i], 1);
-		}
-		igt_assert_eq_u64(batch_used_bytes(&own),
-				  used + ARRAY_SIZE(bo) * pieces->size);
-		if (busy)
-			igt_assert_eq(__batch_submit(&own, &bo[0], bo[0].va,
-						     own.staging.va, bo[0].size,
-						     64, &fence), 0);
-	}
-	igt_waitchildren();
-
-	/* the file's last reference may go in a worker of the kernel */
-	for (tries = 0; tries < 100 && batch_used_bytes(gpu) != used; tries++)
-		usleep(100000);
-	igt_assert_eq_u64(batch_used_bytes(gpu), used);
-	must_work(gpu);
-}
-
-/**
  * SUBTEST: many-batches
  * Description: Many small BOs at once, destroyed in another order.
  */
@@ -647,16 +575,6 @@ int igt_main()
 		igt_subtest_f("refused-%s", refusals[i].name)
 			refused(&gpu, &refusals[i]);
 	}
-
-	igt_describe("Another process cannot use the memory");
-	igt_subtest("foreign-process")
-		foreign_process(&gpu);
-
-	igt_describe("Nothing outlives the process");
-	igt_subtest("exit-idle")
-		exit_with_batches(&gpu, false);
-	igt_subtest("exit-busy")
-		exit_with_batches(&gpu, true);
 
 	igt_describe("Many BOs at once");
 	igt_subtest("many-batches")

@@ -171,6 +171,8 @@ void igt_skip(const char *format, ...)
 /* igt_core.h: children; a failed assertion in one fails the subtest */
 bool __igt_fork(void);
 void igt_waitchildren(void);
+/* 0, what a child exited with, or 128 + the signal that ended it */
+int __igt_waitchildren(void);
 #define igt_fork(child, count)						\
 	for (int child = 0; child < (count); child++)			\
 		for (; __igt_fork(); exit(0))
@@ -189,6 +191,29 @@ void igt_log(const char *domain, enum igt_log_level level,
 #define igt_debug(...) igt_log(NULL, IGT_LOG_DEBUG, __VA_ARGS__)
 #define igt_info(...) igt_log(NULL, IGT_LOG_INFO, __VA_ARGS__)
 #define igt_warn(...) igt_log(NULL, IGT_LOG_WARN, __VA_ARGS__)
+
+/* igt_aux.h: sleep and wake up again, or only pretend to */
+enum igt_suspend_state {
+	SUSPEND_STATE_FREEZE,
+	SUSPEND_STATE_STANDBY,
+	SUSPEND_STATE_S3,
+	SUSPEND_STATE_DISK,
+};
+
+enum igt_suspend_test {
+	SUSPEND_TEST_NONE,
+	SUSPEND_TEST_FREEZER,
+	SUSPEND_TEST_DEVICES,
+	SUSPEND_TEST_PLATFORM,
+	SUSPEND_TEST_PROCESSORS,
+	SUSPEND_TEST_CORE,
+};
+
+void igt_system_suspend_autoresume(enum igt_suspend_state state,
+				   enum igt_suspend_test test);
+
+/* igt_kmod.h */
+int igt_kmod_load(const char *mod_name, const char *opts);
 
 /* igt_aux.h: the subtest fails after so many seconds */
 void igt_set_timeout(unsigned int seconds, const char *op);

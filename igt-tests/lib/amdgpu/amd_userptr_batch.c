@@ -320,7 +320,13 @@ void batch_check(struct batch_pieces *pieces, uint32_t seed)
  * Device
  */
 
-static void buffer_init(struct batch_gpu *gpu, struct batch_buffer *b, uint64_t size)
+/**
+ * batch_buffer_init:
+ * @gpu: device
+ * @b: to be initialized, its contents are undefined
+ * @size: size in bytes
+ */
+void batch_buffer_init(struct batch_gpu *gpu, struct batch_buffer *b, uint64_t size)
 {
 	struct amdgpu_bo_alloc_request request = {
 		.alloc_size = size,
@@ -338,7 +344,11 @@ static void buffer_init(struct batch_gpu *gpu, struct batch_buffer *b, uint64_t 
 	do_or_die(amdgpu_bo_va_op(b->bo, 0, size, b->va, 0, AMDGPU_VA_OP_MAP));
 }
 
-static void buffer_fini(struct batch_buffer *b)
+/**
+ * batch_buffer_fini:
+ * @b: buffer
+ */
+void batch_buffer_fini(struct batch_buffer *b)
 {
 	do_or_die(amdgpu_bo_va_op(b->bo, 0, b->size, b->va, 0, AMDGPU_VA_OP_UNMAP));
 	do_or_die(amdgpu_va_range_free(b->va_handle));
@@ -346,15 +356,8 @@ static void buffer_fini(struct batch_buffer *b)
 	do_or_die(amdgpu_bo_free(b->bo));
 }
 
-/**
- * batch_gpu_init:
- * @gpu: to be initialized
- * @fd: render node; stays the caller's
- * @staging_size: size in bytes of the buffer that is the other end of copies
- *
- * Skips if the kernel has no batch userptr or the GPU no SDMA of a known kind.
- */
-void batch_gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size)
+static void gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size,
+		     uint64_t leave)
 {
 	struct drm_amdgpu_info_hw_ip sdma = {};
 	struct amdgpu_gpu_info info = {};
@@ -376,9 +379,43 @@ void batch_gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size)
 	do_or_die(amdgpu_query_hw_ip_info(gpu->dev, AMDGPU_HW_IP_DMA, 0, &sdma));
 	igt_require_f(sdma.available_rings, "no SDMA ring for kernel submissions\n");
 
+	if (leave) {
+		uint64_t va;
+
+		do_or_die(amdgpu_va_range_alloc(gpu->dev, amdgpu_gpu_va_range_general,
+						leave, BATCH_PAGE, 0, &va,
+						&gpu->left, 0));
+	}
 	do_or_die(amdgpu_cs_ctx_create(gpu->dev, &gpu->ctx));
-	buffer_init(gpu, &gpu->ib, IB_SIZE);
-	buffer_init(gpu, &gpu->staging, staging_size);
+	batch_buffer_init(gpu, &gpu->ib, IB_SIZE);
+	batch_buffer_init(gpu, &gpu->staging, staging_size);
+}
+
+/**
+ * batch_gpu_init:
+ * @gpu: to be initialized
+ * @fd: render node; stays the caller's
+ * @staging_size: size in bytes of the buffer that is the other end of copies
+ *
+ * Skips if the kernel has no batch userptr or the GPU no SDMA of a known kind.
+ */
+void batch_gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size)
+{
+	gpu_init(gpu, fd, staging_size, 0);
+}
+
+/**
+ * batch_gpu_init_beside:
+ * @gpu: to be initialized
+ * @fd: render node that another process has initialized as well
+ * @staging_size: size in bytes of the buffer that is the other end of copies
+ *
+ * Both processes share the GPU's address space and hand out addresses without
+ * knowing of each other; this one leaves the first GiB to the other.
+ */
+void batch_gpu_init_beside(struct batch_gpu *gpu, int fd, uint64_t staging_size)
+{
+	gpu_init(gpu, fd, staging_size, 1ull << 30);
 }
 
 /**
@@ -387,8 +424,10 @@ void batch_gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size)
  */
 void batch_gpu_fini(struct batch_gpu *gpu)
 {
-	buffer_fini(&gpu->staging);
-	buffer_fini(&gpu->ib);
+	batch_buffer_fini(&gpu->staging);
+	batch_buffer_fini(&gpu->ib);
+	if (gpu->left)
+		do_or_die(amdgpu_va_range_free(gpu->left));
 	do_or_die(amdgpu_cs_ctx_free(gpu->ctx));
 	do_or_die(amdgpu_device_deinitialize(gpu->dev));
 }
@@ -605,6 +644,7 @@ void batch_unmap(struct batch_gpu *gpu, struct batch_bo *bo)
 				 0, bo->size, 0), 0);
 	do_or_die(amdgpu_va_range_free(bo->va_handle));
 	bo->va = 0;
+	bo->va_handle = NULL;
 }
 
 /**

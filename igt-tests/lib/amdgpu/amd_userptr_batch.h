@@ -101,6 +101,7 @@ struct batch_buffer {
  * @ib: commands of the copy in flight
  * @staging: other end of the copies
  * @info: limits of the ioctl
+ * @left: GPU addresses that somebody else hands out, or NULL
  */
 struct batch_gpu {
 	int fd;
@@ -109,6 +110,7 @@ struct batch_gpu {
 	struct batch_buffer ib;
 	struct batch_buffer staging;
 	struct drm_amdgpu_info_gem_userptr_batch info;
+	amdgpu_va_handle left;
 };
 
 /**
@@ -141,7 +143,10 @@ void batch_check_range(struct batch_pieces *pieces, unsigned int i, uint32_t see
 
 /* device */
 void batch_gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size);
+void batch_gpu_init_beside(struct batch_gpu *gpu, int fd, uint64_t staging_size);
 void batch_gpu_fini(struct batch_gpu *gpu);
+void batch_buffer_init(struct batch_gpu *gpu, struct batch_buffer *b, uint64_t size);
+void batch_buffer_fini(struct batch_buffer *b);
 void batch_query(struct batch_gpu *gpu);
 uint64_t batch_used_bytes(struct batch_gpu *gpu);
 unsigned int batch_count_handles(int fd);

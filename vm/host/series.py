@@ -124,7 +124,7 @@ class Hunk:
         return True
 
     def take_ranges(self, start, end, patch):
-        """Claim from START to END, with the empty line before if it would be left over."""
+        """Claim from START to END, with an empty line beside it that would be left over."""
         found, i = False, 0
         while i < len(self.added):
             if not re.search(start, self.added[i]):
@@ -140,6 +140,8 @@ class Hunk:
             after = self.added[i] if i < len(self.added) else ""
             if first and not self.added[first - 1] and (not after or after[0] in "#}"):
                 first -= 1
+            elif not first and self.line > 1 and i < len(self.added) and not after:
+                i += 1
             for j in range(first, i):
                 self.take(j, patch)
             found = True

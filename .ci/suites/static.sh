@@ -60,6 +60,9 @@ hook_lines()
 	return $bad
 }
 
+# trace headers are written in a way of their own
+trace_style=,PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE
+
 # MACRO_ARG_REUSE and COMPLEX_MACRO cannot be met by an iterator; a hook has no commit
 # message; the ioctl table's lines are as long as their neighbours
 checkpatch()
@@ -67,6 +70,7 @@ checkpatch()
 	local ignore=MACRO_ARG_REUSE,COMPLEX_MACRO,COMMIT_MESSAGE,FILE_PATH_CHANGES
 	case $1 in
 	include/*) ignore+=,LONG_LINE ;;
+	*_trace.h) ignore+=$trace_style ;;
 	esac
 	case $1 in
 	*.patch) set -- --no-signoff "$PROJECT/$1" ;;
@@ -132,6 +136,7 @@ checkpatch_mail()
 {
 	local ignore=MACRO_ARG_REUSE,COMPLEX_MACRO,FILE_PATH_CHANGES
 	! grep -q '^+++ b/include/uapi' "$1" || ignore+=,LONG_LINE
+	! grep -q '^+++ b/.*_trace\.h' "$1" || ignore+=$trace_style
 	(cd "$SRC" && scripts/checkpatch.pl --strict --terse --no-summary --ignore "$ignore" "$1")
 }
 
@@ -153,6 +158,38 @@ documentation()
 		done < <(grep -l '^ \* DOC:' "${kernel_files[@]}")
 	done
 	return $bad
+}
+
+# hooks carried over to a tree of the next series that changed nothing are the same hooks;
+# what moved, what no longer fits and a number that is taken are told
+port()
+{
+	local tree=$OUT/port/tree out=$OUT/port/out f said=$OUT/port/said
+	mkdir -p "$tree"
+	cp -r "$SRC.orig/files/." "$tree/"
+	printf '%s\n' 'VERSION = 99' 'PATCHLEVEL = 1' >"$tree/Makefile"
+	in_tree python3 vm/host/port.py . "$tree" "$out" || return
+	for f in "${hooks[@]}"; do
+		case $f in */"linux-$(sed -n 's/^VERSION = //p' "$SRC/Makefile").$(sed -n 's/^PATCHLEVEL = //p' "$SRC/Makefile")"/*) ;; *) continue ;; esac
+		cmp "$f" "$out/$amdgpu/hooks/linux-99.1/${f##*/}" || return
+	done
+	[ ! -e "$out/$uapi.patch" ] || return
+
+	sed -i '1i /* one line more */' "$tree/$amdgpu/amdgpu_vm.c"
+	sed -i 's/mutex_init(&adev->notifier_lock)/lock_init(adev)/
+		s/mutex_init(&adev->psp.*/something_else();/' "$tree/$amdgpu/amdgpu_device.c"
+	sed -i 's/r = xa_alloc(&uq_mgr->userq_xa/r = xa_store(\&uq_mgr->userq_xa/' "$tree/$amdgpu/amdgpu_userq.c"
+	sed -i '/^#define DRM_AMDGPU_PROC_OPTIONS/i #define DRM_AMDGPU_OTHER\t0x1B' "$tree/$uapi"
+	if in_tree python3 vm/host/port.py . "$tree" "$out" >"$said"; then
+		echo "says that all is well:"
+		cat "$said"
+		return 1
+	fi
+	cat "$said"
+	grep -q 'BY HAND .*amdgpu_userq.c: hunk 1 FAILED' "$said" &&
+		grep -q 'BY HAND .*ioctl number 0x1b: .*OTHER' "$said" &&
+		grep -q ' [1-9][0-9]* moved' "$said" &&
+		grep -q xa_alloc "$out/$amdgpu/hooks/linux-99.1/"*.rej
 }
 
 # every subtest is documented and nothing else is
@@ -180,6 +217,7 @@ verdict uapi-sizes-64 "$OUT/uapi-64" uapi_sizes -m64
 verdict uapi-sizes-32 "$OUT/uapi-32" uapi_sizes -m32
 verdict kernel-warnings "$OUT/kernel-warnings" kernel_warnings
 verdict igt-docs "$OUT/igt-docs" igt_docs
+verdict port "$OUT/port.log" port
 verdict documentation "$OUT/documentation" documentation
 # made from the files, applied with git am, and the same files again
 verdict export "$OUT/export.log" vm/export -q "$OUT/export" --signoff "Nobody <nobody@example.org>"

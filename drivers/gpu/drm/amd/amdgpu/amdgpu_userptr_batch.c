@@ -306,8 +306,8 @@ bad:
 
 /* Read the array of ranges in pieces, however large it is. */
 static noinline int amdgpu_userptr_batch_copy(struct amdgpu_userptr_batch *batch,
-				     const struct drm_amdgpu_gem_userptr_batch *args,
-				     u32 *bad_range)
+					      const struct drm_amdgpu_gem_userptr_batch *args,
+					      u32 *bad_range)
 {
 	u64 max_pages = amdgpu_userptr_batch_max_bytes(batch->adev) >> PAGE_SHIFT;
 	u32 stride = args->range_stride, step = AMDGPU_USERPTR_BATCH_COPY / stride;

@@ -1,31 +1,16 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Build every patch of an exported series on its own. Sourced by vm/export.
+# Build every patch of an exported series on its own. Sourced by vm/export, whose directory
+# for temporary files is "work"; "verify" says how much is built.
 #
 # Each series is applied patch by patch. For linux that is done in a repository of the touched
-# files; they lie over a farm of links to the kernel source, which is what is built. "work" is
-# vm/export's own directory.
+# files; they lie over a farm of links to the kernel source, which is what is built.
 # shellcheck disable=SC2154
+
+AMDGPU=drivers/gpu/drm/amd/amdgpu
 
 # mails DIR: the patches of a series, without the cover letter
 mails() { find "$1" -name '[0-9]*.patch' ! -name '0000-*' | LC_ALL=C sort; }
-
-# verify_linux_source FARM REPO: the farm, with the files as they were before us
-verify_linux_source()
-{
-	local farm=$1 repo=$2 f
-	rm -rf "$farm" "$repo"
-	cp -as "$SRC/" "$farm" && mkdir -p "$repo" || return
-	while IFS= read -r f; do
-		rm -f "$farm/$f"
-		[ -e "$SRC.orig/files/$f" ] || continue
-		mkdir -p "$repo/$(dirname "$f")"
-		cp "$SRC.orig/files/$f" "$repo/$f"
-		cp "$SRC.orig/files/$f" "$farm/$f"
-	done <"$SRC.orig/touched"
-	rmdir "$farm/drivers/gpu/drm/amd/amdgpu/tests" 2>/dev/null
-	in_repo "$repo" 'git init -q && git add -Af && git commit -q -m base'
-}
 
 # in_repo DIR COMMAND [ARGS]: a shell command there, with a git that knows who it is
 in_repo()
@@ -37,126 +22,148 @@ in_repo()
 		eval "$cmd"' - "$dir" "$cmd" "$@"
 }
 
-# verify_am REPO FARM PATCH: apply one patch, bring the farm to the same state
-verify_am()
+# farm_make: FARM and REPO, with the files as they were before us
+farm_make()
 {
-	local repo=$1 farm=$2 f
-	in_repo "$repo" 'git am -q "$1"' "$3" || return
+	local f
+	rm -rf "$FARM" "$REPO" "$OBJ/drivers"
+	cp -as "$SRC/" "$FARM" && mkdir -p "$REPO" || return
 	while IFS= read -r f; do
-		if [ -e "$repo/$f" ]; then
-			mkdir -p "$farm/$(dirname "$f")"
-			cmp -s "$repo/$f" "$farm/$f" || cp "$repo/$f" "$farm/$f"
-		fi
-	done < <(in_repo "$repo" 'git show --format= --name-only')
+		rm -f "$FARM/$f"
+		[ -e "$SRC.orig/files/$f" ] || continue
+		mkdir -p "$REPO/$(dirname "$f")"
+		cp "$SRC.orig/files/$f" "$REPO/$f"
+		cp "$SRC.orig/files/$f" "$FARM/$f"
+	done <"$SRC.orig/touched"
+	in_repo "$REPO" 'git init -q && git add -Af && git commit -q -m base'
 }
 
-# verify_make FARM OBJ ARGS...
-verify_make()
+# farm_am PATCH: apply it in REPO, bring FARM to the same state
+farm_am()
 {
-	local farm=$1 obj=$2
-	shift 2
-	in_tree nice make -C "$farm" O="$obj" -j"$(nproc)" "$@"
+	local f
+	in_repo "$REPO" 'git am -q "$1"' "$1" || return
+	while IFS= read -r f; do
+		mkdir -p "$FARM/$(dirname "$f")" && cp "$REPO/$f" "$FARM/$f" || return
+	done < <(in_repo "$REPO" 'git show --format= --name-only')
 }
 
-# verify_config FARM OBJ off|on: the configuration of the fast kernel, in a state of the series
-# that may not know all of its options
-verify_config()
+farm_objects() { in_tree nice make -C "$FARM" O="$OBJ" -j"$(nproc)" "$@"; }
+
+# farm_config on|off: the fast kernel's configuration, with or without our option, in a state of
+# the series that may not know all of it
+farm_config()
 {
-	local farm=$1 obj=$2
-	mkdir -p "$obj"
-	cp "$work/config" "$obj/.config.new"
-	[ "$3" = on ] || sed -i '/^CONFIG_DRM_AMDGPU_USERPTR=/d' "$obj/.config.new"
-	cmp -s "$obj/.config.new" "$obj/.config.asked" || cp "$obj/.config.new" "$obj/.config"
-	mv "$obj/.config.new" "$obj/.config.asked"
-	verify_make "$farm" "$obj" -s olddefconfig && verify_make "$farm" "$obj" -s modules_prepare
+	mkdir -p "$OBJ"
+	cp "$work/config" "$OBJ/.config"
+	[ "$1" = on ] || sed -i '/^CONFIG_DRM_AMDGPU_USERPTR=/d' "$OBJ/.config"
+	farm_objects -s olddefconfig
 }
 
-# verify_objects FARM OBJ FILE...: the files once more, W=1 and sparse; prints the warnings
-verify_objects()
+# users: files that call what the last commit changes in headers, and two that include nearly
+# everything
+users()
 {
-	local farm=$1 obj=$2 f objects=()
-	shift 2
+	local names
+	names=$(in_repo "$REPO" 'git show --format= -U0 -- "*.h"' | sed -n 's/^[+-]//p' |
+		grep -oE '\b[a-z0-9_]+\(' | tr -d '(' | sort -u | paste -sd '|')
+	printf '%s\n' "$AMDGPU/amdgpu_drv.c" "$AMDGPU/amdgpu_kms.c"
+	[ -n "$names" ] || return 0
+	(cd "$FARM" && grep -lE "\<($names)\(" "$AMDGPU"/*.c)
+}
+
+# objects FILE...: what the configuration in OBJ builds of them
+objects()
+{
+	local f
 	for f; do
 		case $f in
+		*/amdgpu_userptr_*) grep -q '^CONFIG_DRM_AMDGPU_USERPTR=y' "$OBJ/.config" || continue ;;
+		*/amdgpu_amdkfd*) grep -q '^CONFIG_HSA_AMD=y' "$OBJ/.config" || continue ;;
+		*/amdgpu_hmm.c) grep -q '^CONFIG_HMM_MIRROR=y' "$OBJ/.config" || continue ;;
 		*/tests/*) continue ;;
-		*.c) objects+=("${f%.c}.o") ;;
 		esac
-	done
-	[ ${#objects[@]} -gt 0 ] || return 0
-	(cd "$obj" && rm -f "${objects[@]}")
-	verify_make "$farm" "$obj" -k C=1 W=1 "${objects[@]}" >"$work/objects.log" 2>&1 || {
-		cat "$work/objects.log"
-		return 1
-	}
-	# without numbers: lines move, what is said about them does not
-	grep -E 'warning:|error:' "$work/objects.log" |
-		sed 's,^.*\(drivers/\|include/\),\1,; s/:[0-9]*\(:[0-9]*\)*: /: /' | sort -u
+		[ "$f" = "${f%.c}" ] || echo "${f%.c}.o"
+	done | sort -u
 }
 
-# verify_patch FARM OBJ FILE...: all of amdgpu, then the FILEs
-verify_patch()
+# warnings FILE...: compile them once more, W=1 and sparse; prints what is said about anything,
+# without numbers, because lines move
+warnings()
 {
-	local farm=$1 obj=$2 name new=0 dir=drivers/gpu/drm/amd/amdgpu
-	shift 2
-	verify_config "$farm" "$obj/on" on && verify_config "$farm" "$obj/off" off || return
-	verify_make "$farm" "$obj/on" "$dir/" || return
-	if in_tree nm -u "$obj/on/$dir/amdgpu.o" | grep ' amdgpu_'; then
-		echo "amdgpu.o: undefined symbols of its own"
+	local list
+	mapfile -t list < <(objects "$@")
+	[ ${#list[@]} -gt 0 ] || return 0
+	printf 'building %s\n' "${list[@]}" >&2
+	(cd "$OBJ" && rm -f "${list[@]}")
+	farm_objects -k C=1 W=1 "${list[@]}" >"$work/objects.log" 2>&1 || {
+		cat "$work/objects.log" >&2
 		return 1
-	fi
-	for name in on off; do
-		verify_objects "$farm" "$obj/$name" "$@" >"$work/warnings" || {
-			cat "$work/warnings"
-			return 1
-		}
-		if grep -vxF -f "$work/warnings.base" "$work/warnings"; then
-			new=1
-		fi
+	}
+	grep -E 'warning:|error:' "$work/objects.log" |
+		sed -E 's,^.*(drivers|include)/,\1/,; s/:[0-9]+(:[0-9]+)*:? /: /' | sort -u
+}
+
+# symbols: what objects need of new ones is there
+symbols()
+{
+	local bad
+	bad=$(in_tree bash -c 'cd "$1" && ls *.o >/dev/null 2>&1 || exit 0
+		comm -23 <(nm -u *.o | awk "\$1 == \"U\" && \$2 ~ /userptr_(batch|range|ranges|notifier)/ { print \$2 }" | sort -u) \
+			<(nm -g --defined-only *.o | awk "NF == 3 { print \$3 }" | sort -u)' - "$OBJ/$AMDGPU")
+	[ -z "$bad" ] && return
+	printf 'not defined yet: %s\n' $bad
+	return 1
+}
+
+# before FILE...: what existing files are warned about without us
+before()
+{
+	local option
+	# grep -f of an empty line matches everything, of no line nothing
+	echo "-" >"$work/before"
+	for option in on off; do
+		farm_config $option && warnings "$@" >>"$work/before" || return
 	done
-	if [ $new = 1 ]; then
-		echo "warnings that the source did not have before"
-		return 1
-	fi
+}
+
+# patch_builds FILE...: the state after a patch that changes FILEs, with and without our option
+patch_builds()
+{
+	local option new=0 files
+	mapfile -t files < <(users; printf '%s\n' "$@")
+	for option in on off; do
+		farm_config $option || return
+		if [ "$verify" = all ] && [ $option = on ]; then
+			farm_objects "$AMDGPU/" || return
+		fi
+		warnings "${files[@]}" >"$work/warnings" && symbols || return
+		! grep -vxF -f "$work/before" "$work/warnings" || new=1
+	done
+	[ $new = 0 ] || echo "warnings that the source did not have before"
+	[ $new = 0 ]
 }
 
 progress_verify() { tail -n 1 "$CACHE/log/verify.log" | cut -c1-60; }
 
 verify_linux()
 {
-	local dir=$1 top=$CACHE/verify farm repo p files patches existing=()
-	farm=$top/linux repo=$top/repo
-	mkdir -p "$top"
+	local p files patches existing
+	FARM=$CACHE/verify/linux REPO=$CACHE/verify/repo OBJ=$CACHE/verify/obj
 	FLAVOUR=fast
-	stage verify "kernel configuration" kernel_config "$top/config"
-	cp "$top/config/.config" "$work/config"
-	stage verify "source before the series" verify_linux_source "$farm" "$repo"
+	stage verify "kernel configuration" kernel_config "$CACHE/verify/config"
+	cp "$CACHE/verify/config/.config" "$work/config"
+	stage verify "source before the series" farm_make
+	mapfile -t existing < <(cd "$SRC.orig/files" && find . -name '*.c' | sed 's,^\./,,')
+	stage verify "warnings before the series" before "${existing[@]}"
 
-	# what the existing files are warned about without us
-	mapfile -t existing < <(cd "$SRC.orig/files" && grep -xE '.*\.c' "$SRC.orig/touched" | while read -r f; do
-		[ ! -e "$f" ] || echo "$f"
-	done)
-	: >"$work/warnings.base"
-	stage verify "warnings before the series" verify_base "$farm" "$top/obj" "${existing[@]}"
-
-	mapfile -t patches < <(mails "$dir")
+	mapfile -t patches < <(mails "$1")
 	for p in "${patches[@]}"; do
-		stage verify "${p##*/}: git am" verify_am "$repo" "$farm" "$p"
-		mapfile -t files < <(in_repo "$repo" 'git show --format= --name-only')
-		stage verify "${p##*/}: build" verify_patch "$farm" "$top/obj" "${files[@]}"
+		stage verify "${p##*/}: git am" farm_am "$p"
+		mapfile -t files < <(in_repo "$REPO" 'git show --format= --name-only')
+		stage verify "${p##*/}: build" patch_builds "${files[@]}"
 	done
-	rm -rf "$farm" "$repo"
-}
-
-verify_base()
-{
-	local farm=$1 obj=$2 name
-	shift 2
-	for name in on off; do
-		verify_config "$farm" "$obj/$name" "$name" &&
-			verify_objects "$farm" "$obj/$name" "$@" >>"$work/warnings.base" || return
-	done
-	# grep -f of an empty file matches nothing, of an empty line everything
-	echo "-" >>"$work/warnings.base"
+	rm -rf "$FARM" "$REPO"
 }
 
 verify_checkpatch()
@@ -166,10 +173,12 @@ verify_checkpatch()
 		for p; do
 			ignore=MACRO_ARG_REUSE,COMPLEX_MACRO,FILE_PATH_CHANGES
 			! grep -q "^+++ b/include/uapi" "$p" || ignore+=,LONG_LINE
+			! grep -q "^+++ b/.*_trace\.h" "$p" || ignore+=,PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE,SPACING
 			scripts/checkpatch.pl --strict --terse --no-summary --ignore "$ignore" "$p" || exit
 		done' - "$SRC" "$@"
 }
 
+# verify_libdrm DIR SOURCE
 verify_libdrm()
 {
 	local dir=$1 top=$CACHE/verify/libdrm p patches
@@ -198,11 +207,12 @@ verify_all()
 {
 	local patches
 	EXTRA_RO_BINDS+=("$1")
-	take_lock
+	mkdir -p "$CACHE/verify"
+	exec {verify_fd}>"$CACHE/verify/lock"
+	flock -n "$verify_fd" || die $EX_USAGE "another --verify is running on this cache"
 	mapfile -t patches < <(mails "$1/linux")
 	stage verify "checkpatch" verify_checkpatch "${patches[@]}"
 	stage verify "libdrm, each patch" verify_libdrm "$1/libdrm" "$2"
 	verify_linux "$1/linux"
-	drop_lock
 	say "every patch builds"
 }

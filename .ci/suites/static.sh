@@ -61,7 +61,7 @@ hook_lines()
 }
 
 # trace headers are written in a way of their own
-trace_style=,PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE
+trace_style=,PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE,SPACING
 
 # MACRO_ARG_REUSE and COMPLEX_MACRO cannot be met by an iterator; a hook has no commit
 # message; the ioctl table's lines are as long as their neighbours

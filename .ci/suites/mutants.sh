@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Do the tests notice a kernel that is broken on purpose? Each mutant is one change to the
+# kernel part, built and booted, and a test that must fail with it. Not among the suites that
+# run by default: it builds one kernel module for each. MUTANTS="NAME..." chooses some.
+
+# shellcheck source=.ci/lib.sh
+. .ci/lib.sh
+
+amdgpu=drivers/gpu/drm/amd/amdgpu
+copy=$OUT/project
+batch=/build/igt-tests/amd_userptr_batch
+
+# name; file; sed's script, which must change it; options of ./run; test with arguments
+mutants()
+{
+	cat <<-EOF
+	mark-removed|_mn.c|s/^\t\tamdgpu_userptr_range_set_state(rs, rs->by_addr\[pos\], AMDGPU_USERPTR_DIRTY);$/;/||$batch --run-subtest invalidate-span
+	wrong-range-index|_mn.c|s/^\t\tamdgpu_userptr_range_set_state(rs, rs->by_addr\[pos\], AMDGPU_USERPTR_DIRTY);$/amdgpu_userptr_range_set_state(rs, pos, AMDGPU_USERPTR_DIRTY);/||$batch --run-subtest invalidate-*
+	invalid-entries-kept|_mn.c|s/^\tif (marked)$/\tif (!marked)/||$batch
+	wait-removed|_mn.c|s/dma_resv_wait_timeout(batch->bo->parent->tbo.base.resv,/1 ?: &/||$batch --run-subtest busy-*
+	walk-not-checked|_mn.c|s/mmu_interval_read_retry(&n->base, n->seq)/false/||${batch}_race
+	final-check-missing|.c|s/^\treturn amdgpu_userptr_ranges_clean(&batch->ranges) &&$/\treturn true \|\|/||${batch}_race
+	no-deadline|_mn.c|s/time_after(jiffies, deadline)/false/||${batch}_race
+	notifiers-leaked|.c|s/^\tamdgpu_userptr_batch_remove_notifiers(batch);$//||$batch
+	flush-missing|_vm.c|s/last && up->flush/false/||$batch
+	fragments-across-ranges|_vm.c|s/up->batch->ranges.starts, up->last_update/NULL, up->last_update/||$batch
+	wrong-page-of-range|_vm.c|s/flags, span->first << PAGE_SHIFT, 0, mem,/flags, 0, 0, mem,/||$batch
+	all-ranges-written|_vm.c|s/^\t\tif (!fresh) {$/\t\tif (false) {/||${batch}_debug --run-subtest restore-only-changed*
+	dma-mapping-kept|_mn.c|s/^\t\t\tamdgpu_userptr_batch_dma_unmap(batch, r);$//|--iommu|$batch
+	dma-mapping-for-writing|_dma.c|s/READONLY ? DMA_TO_DEVICE :/READONLY ? DMA_FROM_DEVICE :/|--iommu|$batch --run-subtest readonly
+	bytes-not-returned|.c|s/^\tatomic64_sub(batch->accounted, &mgr->bytes);$//||${batch}_uapi
+	handle-after-error|.c|s/^\tif (amdgpu_userptr_batch_has_userq(&fpriv->userq_mgr)) {$/\tif (false) {/||${batch}_uapi --run-subtest *userq*
+	EOF
+}
+
+# make NAME FILE SCRIPT: a copy of the project with one change
+make_mutant()
+{
+	local f=$copy/$amdgpu/amdgpu_userptr_batch$1
+	rm -rf "$copy"
+	mkdir -p "$copy"
+	project_files | tar -cf - -T - | tar -xf - -C "$copy" || return
+	sed -i "$2" "$f"
+	if cmp -s "$f" "$amdgpu/amdgpu_userptr_batch$1"; then
+		echo "the change does not apply to $f any more"
+		return 1
+	fi
+}
+
+# run DIR LOG OPTIONS COMMAND
+run_in()
+{
+	set -f
+	# shellcheck disable=SC2086
+	"$1/run" -q --timeout 400 $3 -- $4 </dev/null >>"$2" 2>&1
+	local status=$?
+	set +f
+	return $status
+}
+
+chosen() { [[ -z ${MUTANTS:-} || " $MUTANTS " == *" $1 "* ]]; }
+
+# without a change the same tests pass, or the rest says nothing
+while IFS='|' read -r options command; do
+	name="unchanged $options ${command##*/}"
+	log=$OUT/$(tr -c 'a-z0-9\n' - <<<"$name").log
+	if run_in . "$log" "$options" "$command"; then
+		ok "$name"
+	else
+		fail "$name" "$log"
+	fi
+done < <(mutants | while IFS='|' read -r name _ _ options command; do
+	chosen "$name" && printf '%s|%s\n' "$options" "$command"
+done | sort -u)
+
+# a run that was lost, whose test failed, or of which the virtual GPU complained
+while IFS='|' read -r name file script options command; do
+	log=$OUT/$name.log
+	chosen "$name" || continue
+	make_mutant "$file" "$script" >"$log" 2>&1 || {
+		fail "$name" "$(tail -n 1 "$log")"
+		continue
+	}
+	run_in "$copy" "$log" "$options" "$command"
+	status=$?
+	case $status in
+	0) fail "$name" "not noticed by $command: $log" ;;
+	2 | 24[1-7] | 77) fail "$name" "status $status: $log" ;;
+	240) ok "$name" "VM lost" ;;
+	248) ok "$name" "the virtual GPU counts errors" ;;
+	*) ok "$name" "${command##*/}: $(grep -om 1 'Subtest [^ ]*: FAIL\|[a-z0-9-]*: CRASH' "$log" || echo "status $status")" ;;
+	esac
+done < <(mutants)

@@ -189,6 +189,18 @@ static bool amdgpu_userptr_batch_has_userq(struct amdgpu_userq_mgr *uq_mgr)
 	return false;
 }
 
+/**
+ * amdgpu_userptr_batch_set_lock_class - make a lock count as a batch's dma_lock
+ *
+ * @dma_lock: lock of a batch, or one that stands for it in amdgpu_lockdep_init()
+ */
+void amdgpu_userptr_batch_set_lock_class(struct mutex *dma_lock)
+{
+	static struct lock_class_key key;
+
+	lockdep_set_class(dma_lock, &key);
+}
+
 /* Notifiers take these locks with reclaim under way; tell lockdep right now. */
 static void amdgpu_userptr_batch_prime_lockdep(struct amdgpu_userptr_batch *batch)
 {
@@ -226,6 +238,7 @@ amdgpu_userptr_batch_alloc(struct amdgpu_device *adev, u32 num_ranges, u32 flags
 	INIT_LIST_HEAD(&batch->node);
 	mutex_init(&batch->fault_lock);
 	mutex_init(&batch->dma_lock);
+	amdgpu_userptr_batch_set_lock_class(&batch->dma_lock);
 	amdgpu_userptr_batch_prime_lockdep(batch);
 	return batch;
 }

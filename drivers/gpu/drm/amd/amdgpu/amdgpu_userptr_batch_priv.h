@@ -63,7 +63,8 @@ struct amdgpu_userptr_counters {
  * 5. @dma_lock
  * 6. adev->notifier_lock
  *
- * Lockdep is told this order when a batch is created.
+ * Lockdep is told this order when a batch is created, and that of the last two
+ * among the other locks of the driver in amdgpu_lockdep_init().
  */
 struct amdgpu_userptr_batch {
 	/** @bo: The BO, which owns the batch. */
@@ -147,6 +148,12 @@ static inline bool amdgpu_userptr_batch_inject(struct amdgpu_userptr_batch *batc
 {
 	return false;
 }
+#endif
+
+#if IS_ENABLED(CONFIG_DRM_AMDGPU_USERPTR)
+void amdgpu_userptr_batch_set_lock_class(struct mutex *dma_lock);
+#else
+static inline void amdgpu_userptr_batch_set_lock_class(struct mutex *dma_lock) {}
 #endif
 
 void amdgpu_userptr_batch_quiesce(struct amdgpu_userptr_batch *batch,

@@ -198,6 +198,16 @@ igt_docs()
 	in_tree python3 .ci/igt_docs.py "$BUILD/igt-tests" igt-tests/*.c
 }
 
+# the formal model: verified as it is, and wrong with any one thing taken out
+model()
+{
+	local name mutant log
+	while read -r name mutant; do
+		log=$OUT/model-$name
+		verdict "model${mutant:+-without} $name" "$log" in_tree docs/model/run "$name" "$log.d"
+	done < <(in_tree docs/model/run --list)
+}
+
 verdict spdx "$OUT/spdx" spdx
 verdict file-length "$OUT/file-length" file_length
 verdict hook-lines "$OUT/hook-lines" hook_lines
@@ -225,3 +235,4 @@ for f in "$OUT"/export/linux/*.patch; do
 	case $f in *-cover-letter.patch) continue ;; esac
 	verdict "checkpatch mail ${f##*/}" "$OUT/checkpatch-mail-${f##*/}" checkpatch_mail "$f"
 done
+model

@@ -112,7 +112,9 @@ static void ends_at_wrap(struct attempt *t) { range(t, 2)->size = -range(t, 2)->
 
 static void array_unmapped(struct attempt *t)
 {
-	t->args.ranges = (uintptr_t)attempt_map(t, BATCH_PAGE, PROT_NONE);
+	void *map = attempt_map(t, BATCH_PAGE, PROT_NONE);
+
+	t->args.ranges = (uintptr_t)map;
 }
 
 /* the last element lies on a page that cannot be read */
@@ -180,8 +182,9 @@ static void ranges_over_limit(struct attempt *t)
 static void bytes_over_limit(struct attempt *t)
 {
 	uint64_t size = t->gpu->info.max_bytes - t->gpu->info.used_bytes + BATCH_PAGE;
+	void *map = attempt_map(t, size, PROT_READ | PROT_WRITE);
 
-	range(t, 2)->addr = (uintptr_t)attempt_map(t, size, PROT_READ | PROT_WRITE);
+	range(t, 2)->addr = (uintptr_t)map;
 	range(t, 2)->size = size;
 }
 
@@ -189,8 +192,9 @@ static void bytes_over_limit(struct attempt *t)
 static void sum_over_limit(struct attempt *t)
 {
 	uint64_t size = (t->gpu->info.max_bytes / 2 + BATCH_PAGE) & ~(BATCH_PAGE - 1);
+	void *map = attempt_map(t, size, PROT_READ | PROT_WRITE);
 
-	range(t, 1)->addr = (uintptr_t)attempt_map(t, size, PROT_READ | PROT_WRITE);
+	range(t, 1)->addr = (uintptr_t)map;
 	range(t, 1)->size = size;
 	*range(t, 3) = *range(t, 1);
 }

@@ -100,8 +100,8 @@ warnings()
 		cat "$work/objects.log" >&2
 		return 1
 	}
-	grep -E 'warning:|error:' "$work/objects.log" |
-		sed -E 's,^.*(drivers|include)/,\1/,; s/:[0-9]+(:[0-9]+)*:? /: /' | sort -u
+	sed -nE '/warning:|error:/ { s,^.*(drivers|include)/,\1/,; s/:[0-9]+(:[0-9]+)*:? /: /; p }' \
+		"$work/objects.log" | sort -u
 }
 
 # symbols: what objects need of new ones is there

@@ -464,9 +464,7 @@ static void invalidate(struct batch_gpu *gpu, const struct event *event,
  */
 static void invalidate_span(struct batch_gpu *gpu)
 {
-	static const struct batch_layout layout = {
-		512, 2, 0, 0, BATCH_ANON, BATCH_SHUFFLED
-	};
+	static const struct batch_layout layout = { 512, 2, 0, 0, BATCH_ANON, BATCH_SHUFFLED };
 	struct batch_pieces *pieces = batch_pieces_alloc(&layout);
 	uint64_t half = pieces->span / 2;
 	struct batch_bo bo;
@@ -575,9 +573,7 @@ static void gone(struct batch_gpu *gpu, const struct gone *what)
  */
 static void readonly(struct batch_gpu *gpu)
 {
-	static const struct batch_layout layout = {
-		64, 2, 0, 1, BATCH_MIXED, BATCH_SHUFFLED
-	};
+	static const struct batch_layout layout = { 64, 2, 0, 1, BATCH_MIXED, BATCH_SHUFFLED };
 	struct batch_pieces *pieces = batch_pieces_alloc(&layout);
 	struct batch_bo bo;
 	unsigned int i;
@@ -603,6 +599,47 @@ static void readonly(struct batch_gpu *gpu)
 }
 
 /**
+ * SUBTEST: unlisted
+ * Description: A job that does not list the BO reaches what is there, and never
+ *	what was taken away, even though the memory still exists.
+ */
+static void unlisted(struct batch_gpu *gpu)
+{
+	static const struct batch_layout layout = { 8, 2, 0, 1, BATCH_SHARED, BATCH_SHUFFLED };
+	struct batch_pieces *pieces = batch_pieces_alloc(&layout);
+	const unsigned int gone = 3;
+	struct batch_bo bo;
+	uint64_t fence;
+	uint8_t *file;
+	unsigned int i;
+
+	batch_fill(pieces, OLD);
+	batch_create(gpu, pieces, BATCH_RW, &bo);
+	batch_map(gpu, &bo);
+	batch_read_check(gpu, &bo, OLD);
+
+	file = mmap(NULL, pieces->span, PROT_READ, MAP_SHARED, pieces->memfd, 0);
+	igt_assert(file != MAP_FAILED);
+	do_or_die(munmap(batch_range_ptr(pieces, gone), batch_range_size(pieces, gone)));
+
+	/* the GPU reports a fault for one range and goes on */
+	batch_fill_words(gpu->staging.cpu, bo.size, 0, GPU_WRITTEN);
+	igt_assert_eq(__batch_submit(gpu, NULL, bo.va, gpu->staging.va, bo.size, 1,
+				     &fence), 0);
+	igt_assert_eq(__batch_wait(gpu, fence), 0);
+	for (i = 0; i < layout.num_ranges; i++)
+		batch_check_words(file + ((uint8_t *)batch_range_ptr(pieces, i) - pieces->base),
+				  batch_range_size(pieces, i), pieces->offsets[i],
+				  i == gone ? OLD : GPU_WRITTEN, "file");
+
+	do_or_die(munmap(file, pieces->span));
+	batch_pieces_place(pieces, gone);
+	batch_write_check(gpu, &bo, pieces, NEW);
+	batch_destroy(gpu, &bo);
+	batch_pieces_free(pieces);
+}
+
+/**
  * SUBTEST: alias-%s
  * Description: The GPU sees one memory through two places of a BO: %arg[1].
  *
@@ -623,9 +660,7 @@ static const struct alias {
 
 static void alias(struct batch_gpu *gpu, const struct alias *alias)
 {
-	static const struct batch_layout layout = {
-		2, 16, 0, 1, BATCH_ANON, BATCH_ASCENDING
-	};
+	static const struct batch_layout layout = { 2, 16, 0, 1, BATCH_ANON, BATCH_ASCENDING };
 	struct batch_pieces *pieces = batch_pieces_alloc(&layout);
 	uint64_t addr = pieces->ranges[0].addr, at[2], size, fence;
 	uint8_t *cpu = gpu->staging.cpu;
@@ -677,9 +712,7 @@ static void alias(struct batch_gpu *gpu, const struct alias *alias)
  */
 static void clean_submission(struct batch_gpu *gpu)
 {
-	static const struct batch_layout layout = {
-		256, 2, 0, 2, BATCH_MIXED, BATCH_SHUFFLED
-	};
+	static const struct batch_layout layout = { 256, 2, 0, 2, BATCH_MIXED, BATCH_SHUFFLED };
 	struct batch_pieces *pieces = batch_pieces_alloc(&layout);
 	uint64_t faulted[2], invalidated[2];
 	struct batch_bo bo;
@@ -746,9 +779,7 @@ static const struct busy {
 /* Returns: whether the GPU was still at work when the event began. */
 static bool busy_once(struct batch_gpu *gpu, const struct busy *busy, unsigned int repeat)
 {
-	static const struct batch_layout layout = {
-		256, 4, 0, 1, BATCH_ANON, BATCH_SHUFFLED
-	};
+	static const struct batch_layout layout = { 256, 4, 0, 1, BATCH_ANON, BATCH_SHUFFLED };
 	struct batch_pieces *pieces = batch_pieces_alloc(&layout);
 	struct amdgpu_cs_fence status = {
 		.context = gpu->ctx,
@@ -833,6 +864,9 @@ int igt_main()
 	}
 
 	igt_describe("Read-only memory");
+	igt_subtest("unlisted")
+		unlisted(&gpu);
+
 	igt_subtest("readonly")
 		readonly(&gpu);
 

@@ -256,6 +256,8 @@ static void amdgpu_userptr_batch_free(struct amdgpu_userptr_batch *batch)
 	list_del_init(&batch->node);
 	mutex_unlock(&mgr->lock);
 
+	/* As long as pages are DMA mapped, somebody must tell us of their end. */
+	amdgpu_userptr_batch_dma_release(batch);
 	amdgpu_userptr_batch_remove_notifiers(batch);
 	amdgpu_userptr_batch_dma_fini(batch);
 

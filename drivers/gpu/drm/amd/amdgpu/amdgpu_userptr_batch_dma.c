@@ -203,8 +203,14 @@ void amdgpu_userptr_batch_dma_unmap(struct amdgpu_userptr_batch *batch,
 		hmm_dma_unmap_pfn(dev, &batch->dma, r->first_page + i);
 }
 
-/* Nothing is mapped after this, and nothing can be mapped any more. */
-static void amdgpu_userptr_batch_dma_release(struct amdgpu_userptr_batch *batch)
+/**
+ * amdgpu_userptr_batch_dma_release - unmap all for good
+ *
+ * @batch: batch, of which only the ranges need to be there
+ *
+ * Nothing can be mapped any more after this.
+ */
+void amdgpu_userptr_batch_dma_release(struct amdgpu_userptr_batch *batch)
 {
 	struct amdgpu_userptr_range *r;
 	u32 i;
@@ -228,13 +234,12 @@ static void amdgpu_userptr_batch_dma_release(struct amdgpu_userptr_batch *batch)
 }
 
 /**
- * amdgpu_userptr_batch_dma_fini - unmap all and free the arrays
+ * amdgpu_userptr_batch_dma_fini - free what amdgpu_userptr_batch_dma_init allocated
  *
- * @batch: batch, of which only the ranges need to be there
+ * @batch: batch without notifiers, all unmapped
  */
 void amdgpu_userptr_batch_dma_fini(struct amdgpu_userptr_batch *batch)
 {
-	amdgpu_userptr_batch_dma_release(batch);
 	kvfree(batch->dma.pfn_list);
 	kvfree(batch->dma.dma_list);
 }

@@ -252,8 +252,11 @@ static bool amdgpu_userptr_invalidate_start(struct mmu_interval_notifier *mni,
 
 	trace_amdgpu_userptr_batch_invalidate(batch, event->start, event->end, marked,
 					      alone || *finish);
+	/* Other notifiers that this event hits may not have marked yet. */
 	if (alone)
-		amdgpu_userptr_batch_quiesce(batch, event->start, event->end);
+		amdgpu_userptr_batch_quiesce(batch,
+					     max(event->start, mni->interval_tree.start),
+					     min(event->end, mni->interval_tree.last + 1));
 	return true;
 }
 

@@ -160,6 +160,7 @@ void amdgpu_userptr_batch_quiesce(struct amdgpu_userptr_batch *batch,
 				  unsigned long start, unsigned long end);
 
 int amdgpu_userptr_batch_dma_init(struct amdgpu_userptr_batch *batch);
+void amdgpu_userptr_batch_dma_release(struct amdgpu_userptr_batch *batch);
 void amdgpu_userptr_batch_dma_fini(struct amdgpu_userptr_batch *batch);
 int amdgpu_userptr_batch_dma_map(struct amdgpu_userptr_batch *batch,
 				 struct amdgpu_userptr_range *r,

@@ -108,7 +108,11 @@ static void amdgpu_userptr_update_end(struct amdgpu_userptr_update *up, int ret)
 		r = &rs->range[i];
 		if (r->vm & AMDGPU_USERPTR_VM_BIND) {
 			r->vm |= AMDGPU_USERPTR_VM_PTE;
-			if (!ret && r->state == AMDGPU_USERPTR_FAULTED) {
+			/*
+			 * Invalidated and faulted again meanwhile, it is FAULTED
+			 * too, but what was mapped and written is not its pages.
+			 */
+			if (!ret && r->state == AMDGPU_USERPTR_FAULTED && r->dma) {
 				amdgpu_userptr_range_set_state(rs, i,
 							       AMDGPU_USERPTR_BOUND);
 				batch->stat.restores++;

@@ -24,8 +24,8 @@ static void *grow(void *p, unsigned int n, size_t size)
 	return p;
 }
 
-int bench_add_row(struct bench_result *r, unsigned int c, uint32_t n, unsigned int pass,
-		  const double *us)
+int bench_add_row(struct bench_result *r, unsigned int c, unsigned int pass,
+		  const struct round *round)
 {
 	struct bench_row *rows = grow(r->rows, r->n_rows, sizeof(*rows));
 
@@ -34,9 +34,8 @@ int bench_add_row(struct bench_result *r, unsigned int c, uint32_t n, unsigned i
 	r->rows = rows;
 	rows += r->n_rows++;
 	rows->c = c;
-	rows->n = n;
 	rows->pass = pass;
-	memcpy(rows->us, us, sizeof(rows->us));
+	rows->round = *round;
 	return 0;
 }
 
@@ -125,12 +124,13 @@ static void write_rows(FILE *f, const struct bench_result *r)
 	fputs("  \"rows\": [", f);
 	for (i = 0; i < r->n_rows; i++) {
 		row = &r->rows[i];
-		fprintf(f, "%s\n    {\"case\": \"%s\", \"ranges\": %u, \"pass\": %u, \"us\": {",
-			i ? "," : "", bench_cases[row->c].name, row->n, row->pass);
+		fprintf(f, "%s\n    {\"case\": \"%s\", \"ranges\": %u, \"pass\": %u, \"present\": %zu, \"us\": {",
+			i ? "," : "", bench_cases[row->c].name, row->round.n, row->pass,
+			row->round.present);
 		for (k = 0, comma = ""; k < COSTS; k++) {
-			if (isnan(row->us[k]))
+			if (isnan(row->round.us[k]))
 				continue;
-			fprintf(f, "%s\"%s\": %.3f", comma, cost_name(k), row->us[k]);
+			fprintf(f, "%s\"%s\": %.3f", comma, cost_name(k), row->round.us[k]);
 			comma = ", ";
 		}
 		fputs("}}", f);

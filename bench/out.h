@@ -27,15 +27,13 @@ extern const unsigned int bench_n_cases;
 /**
  * struct bench_row - one round
  * @c: index in bench_cases
- * @n: ranges
  * @pass: rounds of the same size and pass were neighbours in time
- * @us: each cost in microseconds, NAN if not measured
+ * @round: what was measured
  */
 struct bench_row {
 	unsigned int c;
-	uint32_t n;
 	unsigned int pass;
-	double us[COSTS];
+	struct round round;
 };
 
 /**
@@ -62,9 +60,9 @@ struct bench_result {
 	unsigned int n_holes;
 };
 
-/** bench_add_row - keep the times of a round. Returns 0 or -1 with report_reason() set */
-int bench_add_row(struct bench_result *r, unsigned int c, uint32_t n, unsigned int pass,
-		  const double *us);
+/** bench_add_row - keep the results of a round. Returns 0 or -1 with report_reason() set */
+int bench_add_row(struct bench_result *r, unsigned int c, unsigned int pass,
+		  const struct round *round);
 
 /** bench_not_run - keep the reason why there are none. Returns 1 */
 int bench_not_run(struct bench_result *r, unsigned int c, uint32_t n, const char *fmt, ...)

@@ -67,6 +67,8 @@ def check(data):
     if missing or not data["cases"] or not data["sizes"]:
         raise BadSamples("neither measured nor a reason why not: " + (", ".join(missing) or "all"))
     for r in data["rows"]:
+        if r["present"] < 0:
+            raise BadSamples(f"{r['case']} with {r['ranges']} ranges: {r['present']} pages present")
         for cost in ALWAYS:
             us = r["us"].get(cost)
             if us is None or not math.isfinite(us) or us < 0:
@@ -102,6 +104,11 @@ class Samples:
     def time(self, case, n, cost):
         """Quartiles in microseconds, or None."""
         return quartiles(self.values(case, n, cost))
+
+    def present(self, case, n):
+        """Quartiles of the pages that are present after a restore, or None."""
+        return quartiles([r["present"] for r in self.data["rows"]
+                          if (r["case"], r["ranges"]) == (case, n) and r["present"]])
 
     def ratio(self, over, under, n, cost, under_cost=None):
         """Quartiles of the ratio of rounds that were neighbours in time, or None."""
@@ -211,6 +218,17 @@ def shapes(s):
     return out
 
 
+def memory(s):
+    """What a restore brings into memory."""
+    rows = [[n] + [short(q[1] / n) if (q := s.present(c, n)) else "-" for c in s.data["cases"]]
+            for n in s.sizes]
+    return ["## What a restore brings into memory", "",
+            "Pages that are present, from the lowest to the highest range, when all were dropped and a "
+            "submission has brought the ranges back; per range. Ideally 1: what lies between the ranges was "
+            "not there before and nobody asked for it.", "",
+            table(["ranges"] + list(s.data["cases"]), rows)]
+
+
 def bystanders(s):
     """What the rest of the process pays."""
     rows = []
@@ -291,6 +309,8 @@ def results(s):
     times = [{"case": c, "ranges": n, "cost": k, "rounds": len(s.values(c, n, k)),
               "us": dict(zip(("q1", "median", "q3"), s.time(c, n, k)))}
              for c in d["cases"] for n in s.sizes for k in d["costs"] if s.values(c, n, k)]
+    present = [{"case": c, "ranges": n, **dict(zip(("q1", "median", "q3"), q))}
+               for c in d["cases"] for n in s.sizes if (q := s.present(c, n))]
     ratios = []
     for over, under in (("singles", "batch"), ("batch", "contiguous"), ("span", "batch"),
                         ("alias", "batch-memfd")):
@@ -302,7 +322,8 @@ def results(s):
                     ratios.append({"over": over, "under": under, "ranges": n, "cost": k,
                                    "q1": q[0], "median": q[1], "q3": q[2]})
     keep = ("gpu", "kernel", "cpus", "max_map_count", "note", "seconds", "sizes", "cases", "costs", "not_run")
-    return {"format": FORMAT, **{k: d[k] for k in keep if k in d}, "times": times, "ratios": ratios}
+    return {"format": FORMAT, **{k: d[k] for k in keep if k in d}, "times": times, "present": present,
+            "ratios": ratios}
 
 
 def rounded(x):
@@ -353,7 +374,7 @@ def main(argv):
     if len(argv) == 3:
         s.data["note"] = argv[2]
     text = []
-    for part in (head, life, per_range, shapes, bystanders, span, alias, holes):
+    for part in (head, life, per_range, shapes, memory, bystanders, span, alias, holes):
         text += part(s) + [""]
     text = "\n".join(text).rstrip() + "\n"
     for name, contents in (("bench.json", as_json(results(s))),

@@ -22,17 +22,24 @@ bench_begin()
 		mkdir -p "$VM_SHARE" || die $EX_SPACE "cannot write to $CACHE"
 	fi
 	BENCH_DIR=$VM_SHARE
+	rm -f "$BENCH_DIR/samples.json"
 	read -r BENCH_LOAD _ </proc/loadavg
 }
 
-# bench_end: tables, JSON and plot of what was measured; sets VM_STATUS
+# bench_end: tables, JSON and plot of what was measured, also if some of it failed; sets
+# VM_STATUS if the report fails
 bench_end()
 {
-	[ "$VM_STATUS" = 0 ] || return
+	local status=$VM_STATUS
+	if [ ! -e "$BENCH_DIR/samples.json" ]; then
+		[ "$status" != 0 ] || VM_STATUS=1
+		return
+	fi
 	in_tree python3 -B "$PROJECT/bench/report.py" "$BENCH_DIR/samples.json" \
 		"Measured $(date +%F) in a VM (${ACCEL%%,*}) of $VM_CPUS CPUs with the virtual GPU, on a machine with $(nproc) CPUs and a load average of $BENCH_LOAD before."
 	VM_STATUS=$?
 	[ "$VM_STATUS" = 0 ] || return
+	VM_STATUS=$status
 	printf '\nresults: %s/bench.json, bench.svg (plot), bench.md (these tables), samples.json (all rounds)\n' \
 		"$BENCH_DIR"
 }

@@ -22,7 +22,7 @@ def samples(sizes=(1, 16, 256), passes=3):
     """Every cost of a case is FACTOR * ranges * (1 + pass) microseconds."""
     factor = {c: 10.0 if c == "singles" else 2.0 for c in CASES}
     costs = report.ALWAYS + ("bare-gap", "gap", "gap-submit")
-    rows = [{"case": c, "ranges": n, "pass": p,
+    rows = [{"case": c, "ranges": n, "pass": p, "present": 2 * n if c == "span" else n,
              "us": {k: factor[c] * n * (1 + p) for k in costs}}
             for p in range(passes) for n in sizes for c in CASES]
     for r in rows:
@@ -71,6 +71,8 @@ class Bench(unittest.TestCase):
         self.assertEqual(time["batch", 16, "setup"]["us"]["median"], 128.0)
         self.assertEqual(time["alias", 16, "setup"]["us"]["median"], 129.0)
         self.assertEqual(time["batch", 16, "all-extra"]["us"]["median"], 32.0)
+        present = {(p["case"], p["ranges"]): p["median"] for p in d["present"]}
+        self.assertEqual((present["batch", 256], present["span", 256]), (256, 512))
         self.assertIn("1.00 times as much", self.out.getvalue())
 
     def test_ratio_of_neighbours(self):
@@ -113,7 +115,8 @@ class Bench(unittest.TestCase):
         self.assertEqual(self.report(samples(sizes=(16,), passes=1)), 0)
 
     def test_refused(self):
-        negative, missing, text, old = samples(), samples(), samples(), samples()
+        negative, missing, text, old, less = (samples() for _ in range(5))
+        less["rows"][3]["present"] = -2
         negative["rows"][5]["us"]["submit"] = -1
         del missing["rows"][7]["us"]["create"]
         text["rows"][7]["us"]["create"] = "fast"
@@ -126,6 +129,7 @@ class Bench(unittest.TestCase):
                 ("negative time", negative, "submit is -1"),
                 ("missing cost", missing, "create is None"),
                 ("text for a time", text, "samples.json"),
+                ("less than nothing", less, "-2 pages"),
                 ("other format", old, "format 0"),
                 ("cut off", json.dumps(samples())[:-40], "samples.json"),
                 ("nothing", {"format": report.FORMAT}, "samples.json")):

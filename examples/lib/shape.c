@@ -173,3 +173,20 @@ void *shape_gap(const struct shape *s)
 		return NULL;
 	return s->base + ((size_t)(s->n / 2) * s->stride - 1) * PAGE;
 }
+
+size_t shape_present(const struct shape *s)
+{
+	size_t pages = shape_span(s) / PAGE, step = s->kind == SHAPE_VMAS ? 1 : pages, i, n = 0;
+	unsigned char *vec = malloc(pages);
+
+	if (!vec)
+		return 0;
+	/* Holes between mappings are no pages, and an error for mincore(). */
+	memset(vec, 0, pages);
+	for (i = 0; i < pages; i += step)
+		mincore(s->base + i * PAGE, step * PAGE, vec + i);
+	for (i = 0; i < pages; i++)
+		n += vec[i] & 1;
+	free(vec);
+	return n;
+}

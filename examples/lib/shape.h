@@ -90,6 +90,13 @@ int shape_drop_all(const struct shape *s);
 void *shape_gap(const struct shape *s);
 
 /**
+ * shape_present - pages from the lowest to the highest range that are in memory
+ *
+ * Those between the ranges count as well. Returns 0 if the kernel does not tell.
+ */
+size_t shape_present(const struct shape *s);
+
+/**
  * shape_limit - the mappings that a process may have (vm.max_map_count), 0: unknown
  */
 unsigned long shape_limit(void);

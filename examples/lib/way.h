@@ -83,6 +83,8 @@ const char *cost_text(enum cost c);
  * @parts: ROUND_*
  * @us: each cost in microseconds, NAN where it was not measured. Where a thing is done
  *      several times in a round it is their median
+ * @present: pages in memory, between the ranges as well, when all ranges were dropped and
+ *      brought back by a submission. Ideally @n
  */
 struct round {
 	enum way_kind way;
@@ -90,6 +92,7 @@ struct round {
 	uint32_t n;
 	unsigned int parts;
 	double us[COSTS];
+	size_t present;
 };
 
 /**

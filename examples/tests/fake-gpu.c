@@ -42,10 +42,11 @@ static enum {
 	FAULT_MISSING,	/* a submission passes though memory is missing */
 	FAULT_ORDER,	/* ranges 0 and 1 of a batch are exchanged if equally large */
 	FAULT_KERNEL,	/* the kernel does not know the ioctl */
+	FAULT_BUSY,	/* submissions with more than 32 buffers fail */
 } fault;
 
 static const char *const faults[] = {
-	"none", "copy", "stale", "lost", "missing", "order", "kernel",
+	"none", "copy", "stale", "lost", "missing", "order", "kernel", "busy",
 };
 
 static struct amdgpu_bo bos[MAX_BOS];
@@ -397,6 +398,8 @@ int amdgpu_cs_submit_raw2(amdgpu_device_handle dev, amdgpu_context_handle ctx, u
 	uint32_t i, *p, *end;
 	int r;
 
+	if (fault == FAULT_BUSY && lists[list].n > 32)
+		return -EBUSY;
 	for (i = 0; i < lists[list].n; i++) {
 		r = validate(&bos[lists[list].bo[i]]);
 		if (r)

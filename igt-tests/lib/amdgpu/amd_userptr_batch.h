@@ -13,6 +13,8 @@
 #include <amdgpu_drm.h>
 #include <amdgpu.h>
 
+#include "amdgpu_drm_local.h"
+
 /* unit of a layout's numbers; the tests need the CPU page size to be this */
 #define BATCH_PAGE 4096ull
 #define BATCH_HUGE (2ull << 20)

@@ -229,6 +229,7 @@ verdict kernel-warnings "$OUT/kernel-warnings" kernel_warnings
 verdict igt-docs "$OUT/igt-docs" igt_docs
 verdict port "$OUT/port.log" port
 verdict documentation "$OUT/documentation" documentation
+verdict series "$OUT/series" in_tree python3 -B .ci/series_test.py
 # made from the files, applied with git am, and the same files again
 verdict export "$OUT/export.log" vm/export -q "$OUT/export" --signoff "Nobody <nobody@example.org>"
 for f in "$OUT"/export/linux/*.patch; do

@@ -13,6 +13,7 @@ EXPECTED is one of
 and an OPTION
 	memory=N	with less than N GiB of memory in the guest, the test may skip
 	vm-faults	the GPU's page faults in the kernel's log are what the test is about
+	no-queue	so is a user queue that the driver refuses
 Everything else is a failure: a skip that is not expected, a warning in the kernel's log
 during the test, a subtest of LIST without a result.
 """
@@ -27,6 +28,12 @@ VM_FAULT = re.compile(r"amdgpu.*(page fault|in page starting at address|in proce
                       r"Process .* thread|PROTECTION_FAULT_STATUS|Faulty UTCL2|MORE_FAULTS|"
                       r"WALKER_ERROR|PERMISSION_FAULTS|MAPPING_ERROR|\bRW:|\bfor process\b)")
 
+# what a test may bring into the kernel's log, by the name of the option that allows it
+EXPECTED_LOG = {
+    "vm-faults": VM_FAULT,
+    "no-queue": re.compile(r"amdgpu.*Failed to create usermode queue"),
+}
+
 # what IGT itself writes to the kernel's log as a warning
 IGT_SAYS = re.compile(r"=== TOTAL \(")
 
@@ -40,13 +47,13 @@ class Rule:
         if self.expected != "pass" and not self.reason:
             sys.exit(f"{where}: {self.expected} needs a reason")
         self.memory = 0
-        self.vm_faults = False
+        self.log = []
         self.used = False
         for option in options:
             if option.startswith("memory="):
                 self.memory = int(option[7:])
-            elif option == "vm-faults":
-                self.vm_faults = True
+            elif option in EXPECTED_LOG:
+                self.log.append(EXPECTED_LOG[option])
             else:
                 sys.exit(f"{where}: unknown option {option}")
 
@@ -99,7 +106,7 @@ def judge(rule, result, memory):
     took = result.get("time", {})
     took = f"{took.get('end', 0) - took.get('start', 0):.1f} s"
     if outcome.startswith("dmesg-"):
-        if all(rule.vm_faults and VM_FAULT.search(line) for line in warnings(result)):
+        if all(any(log.search(line) for log in rule.log) for line in warnings(result)):
             outcome = {"dmesg-warn": "pass", "dmesg-fail": "fail"}[outcome]
     if outcome == "pass":
         if rule.expected == "skip":

@@ -677,9 +677,9 @@ static const struct {
 	const char *name;
 	struct batch_layout layout;
 } cow_layouts[] = {
-	{ "anon", { 256, 4, 0, 1, BATCH_ANON, BATCH_SHUFFLED } },
+	{ "anon", { 64, 4, 0, 1, BATCH_ANON, BATCH_SHUFFLED } },
 	{ "thp", { 2, 512, 0, 512, BATCH_THP, BATCH_SHUFFLED } },
-	{ "private", { 256, 4, 0, 1, BATCH_PRIVATE, BATCH_SHUFFLED } },
+	{ "private", { 64, 4, 0, 1, BATCH_PRIVATE, BATCH_SHUFFLED } },
 };
 
 static void cow(struct batch_gpu *gpu, const struct cow *cow,

@@ -22,13 +22,33 @@ in_repo()
 		eval "$cmd"' - "$dir" "$cmd" "$@"
 }
 
-# farm_make: FARM and REPO, with the files as they were before us
+# expand DIR: a real directory in FARM in place of the link, with links to what is in it
+expand()
+{
+	local dir=$1
+	[ "$dir" != . ] || return 0
+	[ -d "$FARM/$dir" ] && [ ! -L "$FARM/$dir" ] && return
+	expand "$(dirname "$dir")" || return
+	rm -f "$FARM/$dir"
+	mkdir "$FARM/$dir" || return
+	[ ! -d "$SRC/$dir" ] || find "$SRC/$dir" -mindepth 1 -maxdepth 1 -exec ln -s -t "$FARM/$dir" {} +
+}
+
+# farm_make: FARM and REPO, with the files as they were before us. A header must not be reached
+# through a linked directory from which "../" leads to the patched source: the directories of
+# amd, and that of define_trace.h, are real ones.
 farm_make()
 {
-	local f
+	local f dir
 	rm -rf "$FARM" "$REPO" "$OBJ/drivers"
-	cp -as "$SRC/" "$FARM" && mkdir -p "$REPO" || return
+	mkdir -p "$FARM" "$REPO" || return
+	find "$SRC" -mindepth 1 -maxdepth 1 -exec ln -s -t "$FARM" {} +
+	expand include/trace || return
+	while IFS= read -r dir; do
+		expand "$dir" || return
+	done < <(cd "$SRC" && find drivers/gpu/drm/amd -type d ! -path '*/include/*')
 	while IFS= read -r f; do
+		expand "$(dirname "$f")" || return
 		rm -f "$FARM/$f"
 		[ -e "$SRC.orig/files/$f" ] || continue
 		mkdir -p "$REPO/$(dirname "$f")"

@@ -11,9 +11,14 @@
  * The walk follows the protocol of mmu_interval_read_begin(), with many
  * notifiers below one walk::
  *
- *	for each notifier of the window
- *		seq = mmu_interval_read_begin()
- *	hmm_range_fault_unlocked_timeout(), one walk with any of the notifiers
+ *	do
+ *		for each notifier of the window
+ *			seq = mmu_interval_read_begin()
+ *		hmm_range_fault_unlocked_timeout(), one walk with any of the
+ *			notifiers, which looks at pages but does not fault
+ *		for each run of pages that are missing in a range
+ *			hmm_range_fault_unlocked_timeout(), which faults
+ *	while pages were missing
  *	lock(notifier_lock)
  *	for each DIRTY range that was asked for
  *		if (!mmu_interval_read_retry(its notifier, seq))
@@ -48,6 +53,8 @@
 #define AMDGPU_USERPTR_WINDOW_GAP	16
 /* Longest part of a single range that one walk holds the mmap_lock for. */
 #define AMDGPU_USERPTR_CHUNK_PAGES	(SZ_64M >> PAGE_SHIFT)
+/* Longest walk that faults. Each fault may let it begin again. */
+#define AMDGPU_USERPTR_FAULT_PAGES	32
 
 /* First notifier that reaches behind @start. Notifiers do not overlap. */
 static struct amdgpu_userptr_notifier *
@@ -346,36 +353,30 @@ void amdgpu_userptr_batch_remove_notifiers(struct amdgpu_userptr_batch *batch)
 	}
 }
 
-/* One walk. @pfns has request flags if @single is false. */
+/* One walk over @npages, which faults what @req asks for. */
 static int amdgpu_userptr_walk(struct amdgpu_userptr_batch *batch,
 			       struct amdgpu_userptr_notifier *n,
-			       unsigned long start, unsigned long end,
-			       unsigned long *pfns, bool single,
-			       unsigned long deadline)
+			       unsigned long start, unsigned long npages,
+			       unsigned long *pfns, unsigned long req,
+			       unsigned long deadline, unsigned long *seq)
 {
-	unsigned long req = HMM_PFN_REQ_FAULT;
 	struct hmm_range range = {
 		.notifier = &n->base,
 		.start = start,
-		.end = end,
+		.end = start + (npages << PAGE_SHIFT),
 		.hmm_pfns = pfns,
+		.default_flags = req,
 	};
 	long left = deadline - jiffies;
 	int r;
-
-	if (!(batch->flags & AMDGPU_GEM_USERPTR_READONLY))
-		req |= HMM_PFN_REQ_WRITE;
-	if (single)
-		range.default_flags = req;
-	else
-		range.pfn_flags_mask = req;
 
 	batch->stat.walks++;
 	r = hmm_range_fault_unlocked_timeout(&range, max(left, 1L));
 	switch (r) {
 	case 0:
 		/* It walked from start again after the last change of its seq. */
-		n->seq = range.notifier_seq;
+		if (seq)
+			*seq = range.notifier_seq;
 		return 0;
 	case -EPERM:
 		return -EACCES;
@@ -427,69 +428,59 @@ amdgpu_userptr_notifier_at(struct amdgpu_userptr_batch *batch, u32 pos)
 	return &batch->notifiers[lo];
 }
 
-/* Walk a window with one range, directly into the batch's array. */
-static int amdgpu_userptr_walk_single(struct amdgpu_userptr_batch *batch,
-				      struct amdgpu_userptr_notifier *n,
-				      struct amdgpu_userptr_range *range,
-				      unsigned long deadline)
+/* What a page must be like; as request, what it is faulted for. */
+static unsigned long amdgpu_userptr_req(const struct amdgpu_userptr_batch *batch)
+{
+	return batch->flags & AMDGPU_GEM_USERPTR_READONLY ?
+		HMM_PFN_REQ_FAULT : HMM_PFN_REQ_FAULT | HMM_PFN_REQ_WRITE;
+}
+
+static bool amdgpu_userptr_pfn_good(const struct amdgpu_userptr_batch *batch,
+				    unsigned long pfn)
+{
+	unsigned long need = HMM_PFN_VALID;
+
+	if (!(batch->flags & AMDGPU_GEM_USERPTR_READONLY))
+		need |= HMM_PFN_WRITE;
+	return (pfn & (need | HMM_PFN_ERROR)) == need;
+}
+
+/* Look at the pages of a range, without faulting, in parts if it is long. */
+static int amdgpu_userptr_snapshot_range(struct amdgpu_userptr_batch *batch,
+					 struct amdgpu_userptr_notifier *n,
+					 const struct amdgpu_userptr_range *range,
+					 unsigned long deadline)
 {
 	unsigned long *pfns = &batch->dma.pfn_list[range->first_page];
-	unsigned long seq = mmu_interval_read_begin(&n->base);
-	u32 done = 0;
+	u32 done, step;
 	int r;
 
-	while (done < range->npages) {
-		u32 step = min_t(u32, range->npages - done, AMDGPU_USERPTR_CHUNK_PAGES);
-		unsigned long start = range->addr + ((unsigned long)done << PAGE_SHIFT);
-
-		r = amdgpu_userptr_walk(batch, n, start,
-					start + ((unsigned long)step << PAGE_SHIFT),
-					pfns + done, true, deadline);
+	for (done = 0; done < range->npages; done += step) {
+		step = min_t(u32, range->npages - done, AMDGPU_USERPTR_CHUNK_PAGES);
+		r = amdgpu_userptr_walk(batch, n,
+					range->addr + ((unsigned long)done << PAGE_SHIFT),
+					step, pfns + done, 0, deadline, NULL);
 		if (r)
 			return r;
-		done += step;
-		/* Only a walk over the whole range may renew the sequence number. */
-		if (step != range->npages)
-			n->seq = seq;
-		if (done < range->npages && signal_pending(current))
+		if (signal_pending(current))
 			return -ERESTARTSYS;
 	}
 	return 0;
 }
 
-/* Walk a window with several ranges by way of a scratch array. */
-static int amdgpu_userptr_walk_many(struct amdgpu_userptr_batch *batch,
-				    const struct amdgpu_userptr_interval *win,
-				    unsigned long *scratch, unsigned long deadline)
+/* Look at the pages of a window with several ranges, by way of a scratch array. */
+static int amdgpu_userptr_snapshot_window(struct amdgpu_userptr_batch *batch,
+					  struct amdgpu_userptr_notifier *n,
+					  const struct amdgpu_userptr_interval *win,
+					  unsigned long *scratch, unsigned long deadline)
 {
 	unsigned long npages = (win->end - win->start) >> PAGE_SHIFT;
-	unsigned long req = HMM_PFN_REQ_FAULT;
-	struct amdgpu_userptr_notifier *n, *first;
 	struct amdgpu_userptr_range *range;
-	unsigned long *pfns;
-	u32 pos, i;
+	u32 pos;
 	int r;
 
-	if (!(batch->flags & AMDGPU_GEM_USERPTR_READONLY))
-		req |= HMM_PFN_REQ_WRITE;
-
 	memset(scratch, 0, npages * sizeof(*scratch));
-	first = amdgpu_userptr_notifier_at(batch, win->first);
-	for (n = first, pos = win->first; pos < win->first + win->count; pos++) {
-		if (pos >= n->last)
-			n++;
-		range = &batch->ranges.range[batch->ranges.by_addr[pos]];
-		if (pos == win->first || pos == n->first)
-			n->seq = mmu_interval_read_begin(&n->base);
-		if (!range->walk)
-			continue;
-		pfns = scratch + ((range->addr - win->start) >> PAGE_SHIFT);
-		for (i = 0; i < range->npages; i++)
-			pfns[i] = req;
-	}
-
-	r = amdgpu_userptr_walk(batch, first, win->start, win->end, scratch, false,
-				deadline);
+	r = amdgpu_userptr_walk(batch, n, win->start, npages, scratch, 0, deadline, NULL);
 	if (r)
 		return r;
 
@@ -504,44 +495,198 @@ static int amdgpu_userptr_walk_many(struct amdgpu_userptr_batch *batch,
 }
 
 /*
+ * Fault the pages of a range that the snapshot did not find. A walk that faults
+ * brings in everything from its first missing page to its end, and starts anew when
+ * a fault gives the mmap_lock up; so it is over missing pages only, and short.
+ *
+ * Returns: 1 if pages were missing, 0 if not, or a negative errno
+ */
+static int amdgpu_userptr_fault_missing(struct amdgpu_userptr_batch *batch,
+					struct amdgpu_userptr_notifier *n,
+					const struct amdgpu_userptr_range *range,
+					unsigned long deadline)
+{
+	unsigned long *pfns = &batch->dma.pfn_list[range->first_page];
+	int r, missing = 0;
+	u32 i, len;
+
+	for (i = 0; i < range->npages; i += len) {
+		len = 1;
+		if (amdgpu_userptr_pfn_good(batch, pfns[i]))
+			continue;
+		while (len < AMDGPU_USERPTR_FAULT_PAGES && i + len < range->npages &&
+		       !amdgpu_userptr_pfn_good(batch, pfns[i + len]))
+			len++;
+		missing = 1;
+		r = amdgpu_userptr_walk(batch, n,
+					range->addr + ((unsigned long)i << PAGE_SHIFT), len,
+					pfns + i, amdgpu_userptr_req(batch), deadline, NULL);
+		if (r)
+			return r;
+		if (signal_pending(current))
+			return -ERESTARTSYS;
+	}
+	return missing;
+}
+
+/* Returns: 0, or -EBUSY if a page has gone that had been faulted. */
+static int amdgpu_userptr_check_good(struct amdgpu_userptr_batch *batch,
+				     const struct amdgpu_userptr_range *range)
+{
+	u32 i;
+
+	for (i = 0; i < range->npages; i++)
+		if (!amdgpu_userptr_pfn_good(batch, batch->dma.pfn_list[range->first_page + i]))
+			return -EBUSY;
+	return 0;
+}
+
+/* A range that cannot be faulted, and why. */
+struct amdgpu_userptr_bad {
+	u32 range;
+	int error;
+};
+
+/*
+ * Not an error of the whole: memory that keeps changing and memory that is not there
+ * leave a range DIRTY, the others shall have their pages all the same.
+ */
+static bool amdgpu_userptr_leave_dirty(struct amdgpu_userptr_bad *bad, u32 idx, int r)
+{
+	if (r == -EBUSY)
+		return true;
+	if (r != -EFAULT && r != -EACCES && r != -EPERM && r != -EHWPOISON)
+		return false;
+	if (!bad->error || idx < bad->range) {
+		bad->range = idx;
+		bad->error = r;
+	}
+	return true;
+}
+
+/* Choose what to walk: DIRTY ranges that may be walked. Returns: how many. */
+static int amdgpu_userptr_window_choose(struct amdgpu_userptr_batch *batch,
+					const struct amdgpu_userptr_interval *win,
+					struct amdgpu_userptr_bad *bad)
+{
+	struct amdgpu_userptr_range *range;
+	u32 pos, idx;
+	int r, wanted = 0;
+
+	for (pos = win->first; pos < win->first + win->count; pos++) {
+		idx = batch->ranges.by_addr[pos];
+		range = &batch->ranges.range[idx];
+		range->walk = READ_ONCE(range->state) == AMDGPU_USERPTR_DIRTY;
+		if (range->walk && batch->flags & AMDGPU_GEM_USERPTR_ANONONLY) {
+			r = amdgpu_userptr_check_anon(batch, range);
+			if (r && !amdgpu_userptr_leave_dirty(bad, idx, r))
+				return r;
+			range->walk = !r;
+		}
+		wanted += range->walk;
+	}
+	return wanted;
+}
+
+/* Begin to look at the window: from here on events count. */
+static void amdgpu_userptr_window_begin(struct amdgpu_userptr_batch *batch,
+					const struct amdgpu_userptr_interval *win)
+{
+	struct amdgpu_userptr_notifier *n = amdgpu_userptr_notifier_at(batch, win->first);
+
+	do {
+		n->seq = mmu_interval_read_begin(&n->base);
+	} while ((n++)->last < win->first + win->count);
+}
+
+/*
+ * Look at the chosen ranges, and fault what is missing unless it is the @last look.
+ * Those whose pages are not to be had are not chosen any more.
+ *
+ * Returns: 0 if the pages of the others are known, 1 if they must be looked at again,
+ * or a negative errno
+ */
+static int amdgpu_userptr_window_walk(struct amdgpu_userptr_batch *batch,
+				      const struct amdgpu_userptr_interval *win,
+				      unsigned long *scratch, unsigned long deadline,
+				      bool last, struct amdgpu_userptr_bad *bad)
+{
+	struct amdgpu_userptr_notifier *n = amdgpu_userptr_notifier_at(batch, win->first);
+	struct amdgpu_userptr_range *range;
+	u32 pos, idx = batch->ranges.by_addr[win->first];
+	int r, again = 0;
+
+	amdgpu_userptr_window_begin(batch, win);
+
+	range = &batch->ranges.range[idx];
+	if (win->count == 1 && range->npages <= AMDGPU_USERPTR_FAULT_PAGES) {
+		/* Nothing to gain from looking first. */
+		r = amdgpu_userptr_walk(batch, n, range->addr, range->npages,
+					&batch->dma.pfn_list[range->first_page],
+					amdgpu_userptr_req(batch), deadline, &n->seq);
+		range->walk = !r;
+		return r && !amdgpu_userptr_leave_dirty(bad, idx, r) ? r : 0;
+	}
+
+	if (win->count == 1)
+		r = amdgpu_userptr_snapshot_range(batch, n, range, deadline);
+	else
+		r = amdgpu_userptr_snapshot_window(batch, n, win, scratch, deadline);
+	if (r)
+		return r;
+
+	for (pos = win->first; pos < win->first + win->count; pos++) {
+		idx = batch->ranges.by_addr[pos];
+		range = &batch->ranges.range[idx];
+		if (pos >= n->last)
+			n++;
+		if (!range->walk)
+			continue;
+		if (last)
+			r = amdgpu_userptr_check_good(batch, range);
+		else
+			r = amdgpu_userptr_fault_missing(batch, n, range, deadline);
+		if (r > 0) {
+			again = 1;
+			continue;
+		}
+		range->walk = !r;
+		if (r && !amdgpu_userptr_leave_dirty(bad, idx, r))
+			return r;
+	}
+	return again;
+}
+
+/*
  * Fault the DIRTY ranges of a window. Those whose notifier was hit meanwhile
  * stay DIRTY, this is no error.
  */
 static int amdgpu_userptr_fault_window(struct amdgpu_userptr_batch *batch,
 				       const struct amdgpu_userptr_interval *win,
-				       unsigned long *scratch, unsigned long deadline)
+				       unsigned long *scratch, unsigned long deadline,
+				       struct amdgpu_userptr_bad *bad)
 {
-	const struct amdgpu_userptr_ranges *rs = &batch->ranges;
 	struct amdgpu_userptr_notifier *n;
 	struct amdgpu_userptr_range *range;
-	u32 pos, idx, wanted = 0;
-	int r = 0;
+	u32 pos, idx;
+	int r, i;
 
-	for (pos = win->first; pos < win->first + win->count; pos++) {
-		range = &batch->ranges.range[batch->ranges.by_addr[pos]];
-		range->walk = READ_ONCE(range->state) == AMDGPU_USERPTR_DIRTY;
-		if (!range->walk)
-			continue;
-		wanted++;
-		if (batch->flags & AMDGPU_GEM_USERPTR_ANONONLY) {
-			r = amdgpu_userptr_check_anon(batch, range);
-			if (r)
-				return r;
-		}
-	}
-	if (!wanted)
-		return 0;
+	r = amdgpu_userptr_window_choose(batch, win, bad);
+	if (r <= 0)
+		return r;
 
-	n = amdgpu_userptr_notifier_at(batch, win->first);
-	if (win->count == 1)
-		r = amdgpu_userptr_walk_single(batch, n, &rs->range[rs->by_addr[win->first]],
-					       deadline);
-	else
-		r = amdgpu_userptr_walk_many(batch, win, scratch, deadline);
+	/*
+	 * Faults are events themselves when they copy a page, so the last look must
+	 * be one that faults nothing. Whoever keeps taking the pages away is not
+	 * waited for here.
+	 */
+	for (i = 0, r = 1; i < 3 && r > 0; i++)
+		r = amdgpu_userptr_window_walk(batch, win, scratch, deadline, i == 2, bad);
 	if (r)
 		return r;
 
 	mutex_lock(&batch->adev->notifier_lock);
+	n = amdgpu_userptr_notifier_at(batch, win->first);
 	for (pos = win->first; pos < win->first + win->count; pos++) {
 		if (pos >= n->last)
 			n++;
@@ -559,12 +704,6 @@ static int amdgpu_userptr_fault_window(struct amdgpu_userptr_batch *batch,
 	return 0;
 }
 
-/* Errors that say something about a range, not about the system or the caller. */
-static bool amdgpu_userptr_range_error(int r)
-{
-	return r == -EFAULT || r == -EACCES || r == -EPERM || r == -EHWPOISON;
-}
-
 /*
  * Fault what is DIRTY, once. If ranges cannot be faulted, all others are, and the
  * lowest index of a bad one is found.
@@ -573,43 +712,26 @@ static int amdgpu_userptr_fault_pass(struct amdgpu_userptr_batch *batch,
 				     unsigned long *scratch, unsigned long deadline,
 				     u32 *bad_range)
 {
-	struct amdgpu_userptr_interval win, one;
-	int r, ret = 0;
-	u32 pos = 0, i;
+	struct amdgpu_userptr_bad bad = {};
+	struct amdgpu_userptr_interval win;
+	u32 pos = 0;
+	int r;
 
 	while (amdgpu_userptr_ranges_window(&batch->ranges, pos,
 					    AMDGPU_USERPTR_WINDOW_PAGES,
 					    AMDGPU_USERPTR_WINDOW_GAP, &win)) {
 		pos = win.first + win.count;
-		r = amdgpu_userptr_fault_window(batch, &win, scratch, deadline);
-		if (amdgpu_userptr_range_error(r)) {
-			/* Find out which range it is, the others shall have pages. */
-			for (i = win.first; i < win.first + win.count; i++) {
-				if (!amdgpu_userptr_ranges_window(&batch->ranges, i, 0,
-								  0, &one) ||
-				    one.first != i)
-					continue;
-				one.count = 1;
-				r = amdgpu_userptr_fault_window(batch, &one, scratch,
-								deadline);
-				if (!r || r == -EBUSY)
-					continue;
-				if (!amdgpu_userptr_range_error(r))
-					return r;
-				if (!ret || batch->ranges.by_addr[i] < *bad_range) {
-					*bad_range = batch->ranges.by_addr[i];
-					ret = r;
-				}
-			}
-		} else if (r && r != -EBUSY) {
-			/* What was busy stays DIRTY and must not delay the others. */
+		r = amdgpu_userptr_fault_window(batch, &win, scratch, deadline, &bad);
+		/* What was busy stays DIRTY and must not delay the others. */
+		if (r && r != -EBUSY)
 			return r;
-		}
 		if (signal_pending(current))
 			return -ERESTARTSYS;
 		cond_resched();
 	}
-	return ret;
+	if (bad.error)
+		*bad_range = bad.range;
+	return bad.error;
 }
 
 /**

@@ -21,7 +21,7 @@ mutants()
 	wait-removed|_mn.c|s/dma_resv_wait_timeout(batch->bo->parent->tbo.base.resv,/1 ?: &/||$batch --run-subtest busy-*
 	walk-not-checked|_mn.c|s/mmu_interval_read_retry(&n->base, n->seq)/false/||${batch}_race
 	final-check-missing|.c|s/^\treturn amdgpu_userptr_ranges_clean(&batch->ranges) &&$/\treturn true \|\|/||${batch}_race
-	no-deadline|_mn.c|s/time_after(jiffies, deadline)/false/||${batch}_race
+	no-deadline|_mn.c|s/time_after(jiffies, deadline)/false/g||${batch}_race
 	notifiers-leaked|.c|s/^\tamdgpu_userptr_batch_remove_notifiers(batch);$//||$batch
 	flush-missing|_vm.c|s/last && up->flush/false/||$batch
 	fragments-across-ranges|_vm.c|s/up->batch->ranges.starts, up->last_update/NULL, up->last_update/||$batch

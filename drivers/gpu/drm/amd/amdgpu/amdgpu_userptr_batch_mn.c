@@ -47,6 +47,13 @@
 
 /* How long a batch may keep changing before a submission gives up, in ms. */
 #define AMDGPU_USERPTR_BATCH_TIMEOUT	1000
+/*
+ * What a walk has at least, in ms, however late it is: HMM looks at the clock before
+ * its first try, and on a busy machine that may be some time after it was told.
+ */
+#define AMDGPU_USERPTR_WALK_TIMEOUT	100
+/* A single event in a first pass that took long is no reason to give up. */
+#define AMDGPU_USERPTR_PASSES		3
 /* Largest window with several ranges, which bounds the array for its pages. */
 #define AMDGPU_USERPTR_WINDOW_PAGES	2048
 /* Gap in pages at which two walks get cheaper than one over the gap. */
@@ -368,10 +375,11 @@ static int amdgpu_userptr_walk(struct amdgpu_userptr_batch *batch,
 		.default_flags = req,
 	};
 	long left = deadline - jiffies;
+	long least = msecs_to_jiffies(AMDGPU_USERPTR_WALK_TIMEOUT);
 	int r;
 
 	batch->stat.walks++;
-	r = hmm_range_fault_unlocked_timeout(&range, max(left, 1L));
+	r = hmm_range_fault_unlocked_timeout(&range, max(left, least));
 	switch (r) {
 	case 0:
 		/* It walked from start again after the last change of its seq. */
@@ -529,16 +537,16 @@ static int amdgpu_userptr_fault_missing(struct amdgpu_userptr_batch *batch,
 	return missing;
 }
 
-/* Returns: 0, or -EBUSY if a page has gone that had been faulted. */
-static int amdgpu_userptr_check_good(struct amdgpu_userptr_batch *batch,
-				     const struct amdgpu_userptr_range *range)
+/* Are all pages there, or has one gone that had been faulted? */
+static bool amdgpu_userptr_range_good(struct amdgpu_userptr_batch *batch,
+				      const struct amdgpu_userptr_range *range)
 {
 	u32 i;
 
 	for (i = 0; i < range->npages; i++)
 		if (!amdgpu_userptr_pfn_good(batch, batch->dma.pfn_list[range->first_page + i]))
-			return -EBUSY;
-	return 0;
+			return false;
+	return true;
 }
 
 /* A range that cannot be faulted, and why. */
@@ -642,15 +650,18 @@ static int amdgpu_userptr_window_walk(struct amdgpu_userptr_batch *batch,
 			n++;
 		if (!range->walk)
 			continue;
-		if (last)
-			r = amdgpu_userptr_check_good(batch, range);
-		else
-			r = amdgpu_userptr_fault_missing(batch, n, range, deadline);
+		if (last) {
+			range->walk = amdgpu_userptr_range_good(batch, range);
+			continue;
+		}
+		r = amdgpu_userptr_fault_missing(batch, n, range, deadline);
 		if (r > 0) {
 			again = 1;
 			continue;
 		}
 		range->walk = !r;
+		if (r == -EBUSY && time_after(jiffies, deadline))
+			return r;
 		if (r && !amdgpu_userptr_leave_dirty(bad, idx, r))
 			return r;
 	}
@@ -722,8 +733,8 @@ static int amdgpu_userptr_fault_pass(struct amdgpu_userptr_batch *batch,
 					    AMDGPU_USERPTR_WINDOW_GAP, &win)) {
 		pos = win.first + win.count;
 		r = amdgpu_userptr_fault_window(batch, &win, scratch, deadline, &bad);
-		/* What was busy stays DIRTY and must not delay the others. */
-		if (r && r != -EBUSY)
+		/* What was busy stays DIRTY and must not delay the others for long. */
+		if (r && (r != -EBUSY || time_after(jiffies, deadline)))
 			return r;
 		if (signal_pending(current))
 			return -ERESTARTSYS;
@@ -754,7 +765,7 @@ int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range)
 	unsigned long deadline, *scratch;
 	u32 bad = AMDGPU_GEM_USERPTR_BATCH_NO_RANGE;
 	u64 faults, walks;
-	int r;
+	int r, pass;
 
 	if (!READ_ONCE(batch->ranges.num[AMDGPU_USERPTR_DIRTY]))
 		return 0;
@@ -777,20 +788,22 @@ int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range)
 
 	/*
 	 * One deadline for all. It limits how often memory may change under us,
-	 * not how long it takes to bring it in: a first pass that nobody
-	 * disturbs is never too late.
+	 * not how long it takes to bring it in: a pass that nobody disturbs is
+	 * never too late.
 	 */
 	deadline = jiffies + msecs_to_jiffies(AMDGPU_USERPTR_BATCH_TIMEOUT);
 	faults = batch->stat.faults;
 	walks = batch->stat.walks;
-	do {
+	for (pass = 1;; pass++) {
 		amdgpu_userptr_batch_injected(batch);
 		r = amdgpu_userptr_fault_pass(batch, scratch, deadline, &bad);
 		if (r || !READ_ONCE(batch->ranges.num[AMDGPU_USERPTR_DIRTY]))
 			break;
-		if (time_after(jiffies, deadline))
+		if (pass >= AMDGPU_USERPTR_PASSES && time_after(jiffies, deadline)) {
 			r = -EBUSY;
-	} while (!r);
+			break;
+		}
+	}
 	trace_amdgpu_userptr_batch_fault(batch, batch->stat.faults - faults,
 					 batch->stat.walks - walks, bad, r);
 

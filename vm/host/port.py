@@ -169,6 +169,9 @@ def main():
         for patch, to, refresh in todo:
             text, rejected = port.apply(patch, refresh)
             if text is not None:
+                if not refresh:
+                    print(f"look at  {to.relative_to(out)}: made afresh; the series before may "
+                          "not take it any more")
                 to.parent.mkdir(parents=True, exist_ok=True)
                 to.write_text(text)
             if rejected:

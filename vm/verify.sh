@@ -80,14 +80,15 @@ farm_config()
 	farm_objects -s olddefconfig
 }
 
-# users: files that call what the last commit changes in headers, and two that include nearly
-# everything
+# users: files that call what the last commit changes in headers; if it changes headers that were
+# there before, one that includes nearly everything
 users()
 {
 	local names
-	names=$(in_repo "$REPO" 'git show --format= -U0 -- "*.h"' | sed -n 's/^[+-]//p' |
-		grep -oE '\b[a-z0-9_]+\(' | tr -d '(' | sort -u | paste -sd '|')
-	printf '%s\n' "$AMDGPU/amdgpu_drv.c" "$AMDGPU/amdgpu_kms.c"
+	names=$(in_repo "$REPO" 'git show --format= --diff-filter=M -U0 -- "*.h"' | sed -n 's/^[+-]//p')
+	[ -n "$names" ] || return 0
+	echo "$AMDGPU/amdgpu_drv.c"
+	names=$(grep -oE '\bamdgpu_[a-z0-9_]+\(' <<<"$names" | tr -d '(' | sort -u | paste -sd '|')
 	[ -n "$names" ] || return 0
 	(cd "$FARM" && grep -lE "\<($names)\(" "$AMDGPU"/*.c)
 }
@@ -139,12 +140,9 @@ symbols()
 # before FILE...: what existing files are warned about without us
 before()
 {
-	local option
 	# grep -f of an empty line matches everything, of no line nothing
 	echo "-" >"$work/before"
-	for option in on off; do
-		farm_config $option && warnings "$@" >>"$work/before" || return
-	done
+	farm_config on && warnings "$@" >>"$work/before"
 }
 
 # patch_builds FILE...: the state after a patch that changes FILEs, with and without our option

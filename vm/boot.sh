@@ -67,9 +67,8 @@ qemu_args()
 		-object "memory-backend-memfd,id=ram,size=${2}M,share=on,reserve=off"
 		-machine memory-backend=ram -nodefaults -no-user-config -nographic -no-reboot
 		-chardev stdio,id=console,signal=off -serial chardev:console
-		-device virtio-serial-pci -chardev socket,id=frames,fd=3
-		-device virtserialport,chardev=frames,name=vm.frames
-		-object rng-random,id=rng,filename=/dev/urandom -device virtio-rng-pci,rng=rng
+		-device pcie-root-port,id=virtio,chassis=2,slot=2
+		-chardev socket,id=frames,fd=3 -object rng-random,id=rng,filename=/dev/urandom
 		-kernel "$KERNEL/bzImage" -initrd "$GUEST/initramfs")
 	# 5-level page tables only make every walk of an emulated CPU longer
 	if [ "$1" = kvm ]; then
@@ -77,13 +76,26 @@ qemu_args()
 	else
 		QEMU+=(-cpu "max,la57=off")
 	fi
+	VIRTIO_FUNCTIONS=0
+	virtio_args virtio-serial-pci
+	QEMU+=(-device virtserialport,chardev=frames,name=vm.frames)
+	virtio_args virtio-rng-pci,rng=rng
+}
+
+# virtio_args DEVICE: a virtio device that keeps its state while the guest sleeps. The
+# guest's 9p driver has neither suspend nor resume and would hang. QEMU offers this only
+# to devices behind a PCI Express port.
+virtio_args()
+{
+	QEMU+=(-device "$1,bus=virtio,addr=0.$VIRTIO_FUNCTIONS,multifunction=on,x-pcie-pm-no-soft-reset=on")
+	VIRTIO_FUNCTIONS=$((VIRTIO_FUNCTIONS + 1))
 }
 
 # share_args TAG DIR read: one host directory for the guest
 share_args()
 {
-	QEMU+=(-fsdev "local,id=$1,path=$2,security_model=none,multidevs=remap$([ "$3" = ro ] && echo ,readonly=on)"
-		-device "virtio-9p-pci,fsdev=$1,mount_tag=$1")
+	QEMU+=(-fsdev "local,id=$1,path=$2,security_model=none,multidevs=remap$([ "$3" = ro ] && echo ,readonly=on)")
+	virtio_args "virtio-9p-pci,fsdev=$1,mount_tag=$1"
 }
 
 # make_run_dir: sets RUN_DIR, a directory for one VM; those of killed runs are removed

@@ -14,6 +14,8 @@ and an OPTION
 	memory=N	with less than N GiB of memory in the guest, the test may skip
 	vm-faults	the GPU's page faults in the kernel's log are what the test is about
 	no-queue	so is a user queue that the driver refuses
+	probe		the driver starts, which never goes without a warning of its own
+	clock		the clock that wakes the machine has warnings of its own
 Everything else is a failure: a skip that is not expected, a warning in the kernel's log
 during the test, a subtest of LIST without a result.
 """
@@ -32,6 +34,9 @@ VM_FAULT = re.compile(r"amdgpu.*(page fault|in page starting at address|in proce
 EXPECTED_LOG = {
     "vm-faults": VM_FAULT,
     "no-queue": re.compile(r"amdgpu.*Failed to create usermode queue"),
+    "probe": re.compile(r"amdgpu.*failed to disable fullscreen 3D power profile mode"),
+    "clock": re.compile(r"hpet: Lost \d+ RTC interrupts|hpet_rtc_timer_reinit: .* suppressed|"
+                        r"ACPI Error: Could not disable RealTimeClock events"),
 }
 
 # what IGT itself writes to the kernel's log as a warning

@@ -30,6 +30,7 @@
 /* drmtest.h */
 #define DRIVER_AMDGPU (1 << 3)
 int drm_open_driver_render(int chipset);
+int __drm_open_driver_render(int chipset);
 int drm_close_driver(int fd);
 int drm_reopen_driver(int fd);
 
@@ -211,6 +212,7 @@ enum igt_suspend_test {
 
 void igt_system_suspend_autoresume(enum igt_suspend_state state,
 				   enum igt_suspend_test test);
+void igt_set_autoresume_delay(int delay_secs);
 
 /* igt_kmod.h */
 int igt_kmod_load(const char *mod_name, const char *opts);

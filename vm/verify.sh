@@ -27,8 +27,9 @@ expand()
 {
 	local dir=$1
 	[ "$dir" != . ] || return 0
-	[ -d "$FARM/$dir" ] && [ ! -L "$FARM/$dir" ] && return
+	# outermost first: a directory below a link looks real and is the source's
 	expand "$(dirname "$dir")" || return
+	[ -L "$FARM/$dir" ] || [ ! -d "$FARM/$dir" ] || return 0
 	rm -f "$FARM/$dir"
 	mkdir "$FARM/$dir" || return
 	[ ! -d "$SRC/$dir" ] || find "$SRC/$dir" -mindepth 1 -maxdepth 1 -exec ln -s -t "$FARM/$dir" {} +
@@ -49,6 +50,8 @@ farm_make()
 	done < <(cd "$SRC" && find drivers/gpu/drm/amd -type d ! -path '*/include/*')
 	while IFS= read -r f; do
 		expand "$(dirname "$f")" || return
+		# what is written below must never reach the source
+		[ "$(realpath "$FARM/$(dirname "$f")")" = "$(realpath "$FARM")/$(dirname "$f")" ] || return
 		rm -f "$FARM/$f"
 		[ -e "$SRC.orig/files/$f" ] || continue
 		mkdir -p "$REPO/$(dirname "$f")"
@@ -64,7 +67,7 @@ farm_am()
 	local f
 	in_repo "$REPO" 'git am -q "$1"' "$1" || return
 	while IFS= read -r f; do
-		mkdir -p "$FARM/$(dirname "$f")" && cp "$REPO/$f" "$FARM/$f" || return
+		mkdir -p "$FARM/$(dirname "$f")" && rm -f "$FARM/$f" && cp "$REPO/$f" "$FARM/$f" || return
 	done < <(in_repo "$REPO" 'git show --format= --name-only')
 }
 

@@ -12,12 +12,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "igt.h"
 #include "lib/amdgpu/amd_userptr_batch.h"
+#include "lib/amdgpu/amd_userptr_kinds.h"
 
 IGT_TEST_DESCRIPTION("One BO from many pieces of CPU memory: what the GPU sees "
 		     "and writes, before and after the CPU mappings change");
@@ -207,49 +207,9 @@ static void fork_write(struct batch_pieces *pieces, unsigned int i)
 	close(written[1]);
 }
 
-static bool any_present(const void *p, uint64_t size)
-{
-	uint64_t pages = size / BATCH_PAGE, i, *map;
-	bool present = false;
-	int fd;
-
-	map = calloc(pages, sizeof(*map));
-	fd = open("/proc/self/pagemap", O_RDONLY);
-	igt_assert(map && fd >= 0);
-	igt_assert(pread(fd, map, pages * sizeof(*map), (uintptr_t)p / BATCH_PAGE *
-			 sizeof(*map)) == (ssize_t)(pages * sizeof(*map)));
-	close(fd);
-	for (i = 0; i < pages; i++)
-		present |= map[i] >> 63; /* Documentation/admin-guide/mm/pagemap.rst */
-	free(map);
-	return present;
-}
-
-/*
- * New pages wait in a list of the CPU that touched them first, and cannot go before
- * that CPU has emptied it, which madvise() does on the CPU that it runs on. So it is
- * called on every CPU in turn. A page that stays after some rounds is pinned.
- */
 static void swap_out(struct batch_pieces *pieces, unsigned int i)
 {
-	void *p = batch_range_ptr(pieces, i);
-	uint64_t size = batch_range_size(pieces, i);
-	cpu_set_t all, one;
-	int round, cpu;
-
-	do_or_die(sched_getaffinity(0, sizeof(all), &all));
-	for (round = 0; round < 10 && any_present(p, size); round++) {
-		for (cpu = 0; cpu < CPU_SETSIZE && any_present(p, size); cpu++) {
-			if (!CPU_ISSET(cpu, &all))
-				continue;
-			CPU_ZERO(&one);
-			CPU_SET(cpu, &one);
-			do_or_die(sched_setaffinity(0, sizeof(one), &one));
-			do_or_die(madvise(p, size, MADV_PAGEOUT));
-		}
-	}
-	do_or_die(sched_setaffinity(0, sizeof(all), &all));
-	igt_assert_f(!any_present(p, size), "range %u cannot be swapped out\n", i);
+	kinds_page_out(batch_range_ptr(pieces, i), batch_range_size(pieces, i));
 }
 
 static void swap_out_write(struct batch_pieces *pieces, unsigned int i)
@@ -287,20 +247,6 @@ static void collapse_write(struct batch_pieces *pieces, unsigned int i)
 	igt_require_f(!madvise(p, size, MADV_COLLAPSE),
 		      "madvise(MADV_COLLAPSE): %s\n", strerror(errno));
 	batch_fill_range(pieces, i, NEW);
-}
-
-static bool have_swap(void)
-{
-	FILE *f = fopen("/proc/swaps", "r");
-	char line[256];
-	int lines = 0;
-
-	if (!f)
-		return false;
-	while (fgets(line, sizeof(line), f))
-		lines++;
-	fclose(f);
-	return lines > 1;
 }
 
 enum {
@@ -413,7 +359,7 @@ static void invalidate(struct batch_gpu *gpu, const struct event *event,
 	struct batch_pieces *pieces;
 	struct batch_bo bo;
 
-	igt_require_f(!(event->needs & NEEDS_SWAP) || have_swap(), "no swap\n");
+	igt_require_f(!(event->needs & NEEDS_SWAP) || kinds_have_swap(), "no swap\n");
 
 	pieces = batch_pieces_alloc(&event->layout);
 	if (event->needs & START_SMALL)

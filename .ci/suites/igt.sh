@@ -26,6 +26,9 @@ run()
 }
 
 mapfile -t most < <(printf '%s\n' igt-tests/amd_*.c | grep -v _device)
+# two NUMA nodes to move pages between, and memory to mount a DAX file system on
+RUN_OPTIONS=(--append "numa=fake=2 memmap=64M!512M")
 run "${most[@]}"
 # those that reset, suspend and take away the device
+RUN_OPTIONS=()
 run igt-tests/amd_*_device.c

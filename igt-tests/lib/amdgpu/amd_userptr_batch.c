@@ -129,14 +129,16 @@ void batch_pieces_place(struct batch_pieces *pieces, unsigned int i)
 }
 
 /**
- * batch_pieces_alloc:
+ * batch_pieces_alloc_file:
  * @layout: geometry
+ * @fd: file to map, closed by batch_pieces_free(); or -1
  *
  * Makes scattered memory of the given geometry. Its contents are undefined.
+ * Without @fd a layout that needs a file gets a memfd.
  *
  * Returns: the memory, to be given back by batch_pieces_free().
  */
-struct batch_pieces *batch_pieces_alloc(const struct batch_layout *layout)
+struct batch_pieces *batch_pieces_alloc_file(const struct batch_layout *layout, int fd)
 {
 	unsigned int n = layout->num_ranges, i;
 	struct batch_pieces *pieces;
@@ -147,7 +149,7 @@ struct batch_pieces *batch_pieces_alloc(const struct batch_layout *layout)
 	pieces = calloc(1, sizeof(*pieces));
 	igt_assert(pieces);
 	pieces->layout = *layout;
-	pieces->memfd = -1;
+	pieces->memfd = fd;
 	pieces->ranges = calloc(n, sizeof(*pieces->ranges));
 	pieces->offsets = calloc(n, sizeof(*pieces->offsets));
 	start = calloc(n, sizeof(*start));
@@ -169,12 +171,13 @@ struct batch_pieces *batch_pieces_alloc(const struct batch_layout *layout)
 	pieces->base = (uint8_t *)(((uintptr_t)reserved + BATCH_HUGE - 1) &
 				   ~(uintptr_t)(BATCH_HUGE - 1));
 
-	if (layout->memory == BATCH_SHARED || layout->memory == BATCH_PRIVATE ||
-	    layout->memory == BATCH_MIXED) {
+	if (fd < 0 && (layout->memory == BATCH_SHARED || layout->memory == BATCH_PRIVATE ||
+		       layout->memory == BATCH_MIXED)) {
 		pieces->memfd = memfd_create("userptr-batch", MFD_CLOEXEC);
 		igt_assert(pieces->memfd >= 0);
-		do_or_die(ftruncate(pieces->memfd, at));
 	}
+	if (pieces->memfd >= 0)
+		do_or_die(ftruncate(pieces->memfd, at));
 
 	for (i = 0; i < n; i++) {
 		unsigned int pos = position(layout, i);
@@ -192,6 +195,19 @@ struct batch_pieces *batch_pieces_alloc(const struct batch_layout *layout)
 		batch_pieces_place(pieces, i);
 
 	return pieces;
+}
+
+/**
+ * batch_pieces_alloc:
+ * @layout: geometry
+ *
+ * Makes scattered memory of the given geometry. Its contents are undefined.
+ *
+ * Returns: the memory, to be given back by batch_pieces_free().
+ */
+struct batch_pieces *batch_pieces_alloc(const struct batch_layout *layout)
+{
+	return batch_pieces_alloc_file(layout, -1);
 }
 
 /**

@@ -131,6 +131,7 @@ struct batch_bo {
 
 /* memory */
 struct batch_pieces *batch_pieces_alloc(const struct batch_layout *layout);
+struct batch_pieces *batch_pieces_alloc_file(const struct batch_layout *layout, int fd);
 void batch_pieces_free(struct batch_pieces *pieces);
 void batch_pieces_place(struct batch_pieces *pieces, unsigned int i);
 void *batch_range_ptr(const struct batch_pieces *pieces, unsigned int i);

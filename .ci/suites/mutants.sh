@@ -30,7 +30,9 @@ mutants()
 	dma-mapping-kept|_mn.c|s/^\t\t\tamdgpu_userptr_batch_dma_unmap(batch, r);$//|--iommu|$batch
 	dma-mapping-for-writing|_dma.c|s/READONLY ? DMA_TO_DEVICE :/READONLY ? DMA_FROM_DEVICE :/|--iommu|$batch --run-subtest readonly
 	bytes-not-returned|.c|s/^\tatomic64_sub(batch->accounted, &mgr->bytes);$//||${batch}_uapi
-	handle-after-error|.c|s/^\tif (amdgpu_userptr_batch_has_userq(&fpriv->userq_mgr)) {$/\tif (false) {/||${batch}_uapi --run-subtest *userq*
+	handle-after-error|.c|s/^\tif (amdgpu_userptr_batch_has_userq(&fpriv->userq_mgr)) {$/\tif (false) {/||${batch}_share --run-subtest userq-queue-first-*
+	queue-not-refused|.c|s/^\t\t\tr = -EOPNOTSUPP;$/\t\t\tr = 0;/||${batch}_share --run-subtest userq-batch-first-*
+	owner-not-checked|.c|s/^\treturn bo->userptr_batch->mm;$/\treturn current->mm;/||${batch}_life --run-subtest inherit-*
 	EOF
 }
 

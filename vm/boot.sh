@@ -12,6 +12,7 @@ VM_IOMMU=0			# 1: an IOMMU in front of the GPU, in strict mode
 VM_GPU_ARGS=			# more words for the virtual GPU's process
 VM_SHARE=			# host directory for /share, or empty
 VM_TIMEOUT=0			# seconds for the whole VM, 0: no limit
+VM_SILENCE=${VM_SILENCE:-180}	# the VM is lost when nothing was heard for so many seconds
 VM_TTY=0			# 1: the command gets our terminal
 VM_APPEND=			# more words for the kernel's command line
 VM_CPUS=2
@@ -120,6 +121,8 @@ vm_run()
 	case "$CACHE$PROJECT$VM_SHARE" in
 	*[[:space:],]*) die $EX_USAGE "a path with a space or a comma cannot be shown to the VM: $CACHE, $PROJECT, $VM_SHARE" ;;
 	esac
+	[ -x "$TREE/usr/bin/qemu-system-x86_64" ] ||
+		die $EX_QEMU "QEMU is missing: there is no $TREE/usr/bin/qemu-system-x86_64 (remove that tree, and the next run makes it anew)"
 	make_run_dir
 	mkdir -p "$RUN_DIR/firmware" "$CACHE/log/vm"
 	VM_LOG=$CACHE/log/vm/$(date +%Y%m%d-%H%M%S)-$$
@@ -169,7 +172,7 @@ vm_run()
 		QEMU+=(-device pcie-root-port,id=rp0,chassis=1,slot=1
 			-device "{\"driver\":\"vfio-user-pci\",\"bus\":\"rp0\",\"romfile\":\"$RUN_DIR/rom\",\"x-msg-timeout\":60000,\"socket\":{\"path\":\"$RUN_DIR/gpu\",\"type\":\"unix\"}}")
 	fi
-	supervise=("$GUEST/supervise" -t "$VM_TIMEOUT" -c "$VM_LOG/console" -r "$RUN_DIR/report")
+	supervise=("$GUEST/supervise" -t "$VM_TIMEOUT" -a "$VM_SILENCE" -c "$VM_LOG/console" -r "$RUN_DIR/report")
 	[ "$VM_TTY" = 0 ] || supervise+=(-i)
 	printf '%q ' "${QEMU[@]}" >"$VM_LOG/qemu"
 	say "$(cat "$VM_LOG/qemu")"
@@ -203,7 +206,7 @@ vm_judge()
 		;;
 	qemu)
 		VM_STATUS=$EX_QEMU
-		say_error "QEMU: $text"
+		say_error "QEMU does not run: $text (its words: $VM_LOG/console)"
 		tail -n 5 "$VM_LOG/console" | sed 's/^/     | /' >&2
 		;;
 	*)

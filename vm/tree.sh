@@ -55,10 +55,15 @@ tree_prepare()
 	take_lock
 	if [ ! -d "$TREE" ]; then
 		tree_tmp=$TREE.tmp
+		need_root "making the Debian tree"
 		[ -n "$MIRROR" ] || MIRROR=$(mirror_of_machine)
+		if [ -z "$MIRROR" ] && command -v apt-get >/dev/null; then
+			# without lists apt does not know whose archive it has
+			stage lists "apt's package lists" as_root apt-get -q update
+			MIRROR=$(mirror_of_machine)
+		fi
 		[ -n "$MIRROR" ] ||
 			die $EX_NETWORK "this machine's apt names no Debian mirror: give one with --mirror"
-		need_root "making the Debian tree"
 		need_space 2000 "the Debian tree"
 		drop "$tree_tmp"
 		stage tree "Debian tree" \

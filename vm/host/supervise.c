@@ -6,7 +6,8 @@
  *	supervise [-t SECONDS] [-a SECONDS] [-d PID] [-i] -c LOG -r REPORT -- QEMU...
  *
  * -t  end the VM after this many seconds in all (default: never)
- * -a  the VM is lost when nothing was heard for so long (default 180)
+ * -a  the VM is lost when no frame came for so long (default 180, 0: never);
+ *     the console does not count: a kernel can print although nothing else works
  * -d  the process that serves the device: its end is the VM's end
  * -i  interactive: the terminal is the guest's
  *
@@ -252,11 +253,18 @@ static void send_size(struct vm *vm)
 	to_guest(vm, FRAME_SIZE, size, sizeof(size));
 }
 
+/*
+ * start - start QEMU
+ *
+ * Returns: 0, or -errno: also that of the exec, which the child passes back through a
+ * pipe that a successful exec closes.
+ */
 static int start(struct vm *vm, char **argv)
 {
-	int frames[2], console[2];
+	int frames[2], console[2], failed[2], err = 0;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, frames) || pipe2(console, O_CLOEXEC))
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, frames) ||
+	    pipe2(console, O_CLOEXEC) || pipe2(failed, O_CLOEXEC))
 		return -errno;
 	vm->qemu = fork();
 	if (vm->qemu < 0)
@@ -266,16 +274,24 @@ static int start(struct vm *vm, char **argv)
 		dup2(open("/dev/null", O_RDONLY), 0);
 		dup2(console[1], 1);
 		dup2(console[1], 2);
+		/* out of the way of QEMU's descriptor */
+		err = fcntl(failed[1], F_DUPFD_CLOEXEC, QEMU_FRAME_FD + 1);
 		if (frames[1] == QEMU_FRAME_FD)
 			fcntl(frames[1], F_SETFD, 0);
 		else
 			dup2(frames[1], QEMU_FRAME_FD);
 		execvp(argv[0], argv);
-		dprintf(2, "%s: %s\n", argv[0], strerror(errno));
+		write_all(err, &errno, sizeof(errno));
 		_exit(127);
 	}
 	close(frames[1]);
 	close(console[1]);
+	close(failed[1]);
+	if (read(failed[0], &err, sizeof(err)) == sizeof(err)) {
+		waitpid(vm->qemu, NULL, 0);
+		return -err;
+	}
+	close(failed[0]);
 	vm->frames = frames[0];
 	vm->console = console[0];
 	return 0;
@@ -304,6 +320,8 @@ static void run(struct vm *vm, double limit, double silence, bool interactive)
 			if (!from_guest(vm)) {
 				close(vm->frames);
 				vm->frames = -1;
+				if (vm->why[0] && !vm->dead)
+					return;
 			}
 		}
 		if (p[1].revents && !from_console(vm)) {
@@ -336,7 +354,7 @@ static void run(struct vm *vm, double limit, double silence, bool interactive)
 		/* a panic reboots and so ends QEMU at once; or it never will */
 		if (!vm->done && vm->dead && now() - vm->dead > DYING_S && now() - heard > DYING_S)
 			return;
-		if (!vm->done && now() - heard > silence) {
+		if (!vm->done && silence && now() - heard > silence) {
 			if (!vm->why[0])
 				snprintf(vm->why, sizeof(vm->why), "no sign of life for %.0f s", silence);
 			return;
@@ -396,8 +414,9 @@ int main(int argc, char **argv)
 		make_raw();
 	st = start(&vm, argv + optind);
 	if (st) {
-		fprintf(stderr, "supervise: %s\n", strerror(-st));
-		return 1;
+		restore_tty();
+		fprintf(vm.report, "qemu %s: %s\n", argv[optind], strerror(-st));
+		return fclose(vm.report) ? 1 : 0;
 	}
 	run(&vm, limit, silence, interactive);
 	if (vm.why[0] || !vm.done)

@@ -143,25 +143,27 @@ explain()
 # for the ticking line. Dies with a status of its own when CMD fails.
 stage()
 {
-	local name=$1 what=$2 log start now rc why detail last=0
+	local name=$1 what=$2 log start now rc why detail last=0 period=30
 	shift 2
 	log=$CACHE/log/$name.log
 	start=$SECONDS
+	[ "$interactive" = 0 ] || period=2
 	set -m
 	"$@" >"$log" 2>&1 </dev/null &
 	stage_pid=$!
 	set +m
 	while kill -0 "$stage_pid" 2>/dev/null; do
 		now=$((SECONDS - start))
-		detail=
-		if [ $now -gt 0 ] && declare -F "progress_$name" >/dev/null; then
-			detail=$("progress_$name")
-		fi
-		if [ "$interactive" = 1 ] && [ "$QUIET" != 1 ]; then
-			printf '\r\033[Krun: %s ... %d s %s' "$what" "$now" "$detail" >&2
-		elif [ $((now - last)) -ge 30 ]; then
-			say "$what ... $now s $detail"
+		# a detail may cost as much as the stage's own work: not more often than it is seen
+		if [ "$QUIET" != 1 ] && [ $((now - last)) -ge $period ]; then
 			last=$now
+			detail=
+			! declare -F "progress_$name" >/dev/null || detail=$("progress_$name")
+			if [ "$interactive" = 1 ]; then
+				printf '\r\033[Krun: %s ... %d s %s' "$what" "$now" "$detail" >&2
+			else
+				say "$what ... $now s $detail"
+			fi
 		fi
 		sleep 0.2
 	done

@@ -74,18 +74,6 @@ static void send_frame(enum frame_type type, const void *data, size_t len)
 	write_all(port, &f, sizeof(f.head) + len);
 }
 
-static void send_text(enum frame_type type, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	fprintf(stderr, "init: %s\n", text);
-	send_frame(type, text, strlen(text));
-}
-
 static void power_off(void)
 {
 	sync();
@@ -97,13 +85,14 @@ static void power_off(void)
 /* refuse: the command cannot be run; say why and end */
 static void refuse(const char *fmt, ...)
 {
-	char text[400];
+	char text[512];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	send_text(FRAME_FAILED, "%s", text);
+	fprintf(stderr, "init: %s\n", text);
+	send_frame(FRAME_FAILED, text, strlen(text));
 	power_off();
 }
 

@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "device.h"
 #include "counters.h"
+#include "deadline.h"
 
 #define FLAT_REGS	(1u << 17)	/* dwords of a 512 KiB register BAR */
 #define SPARSE_BITS	12
@@ -215,13 +215,7 @@ void vgpu_reg_lock_resume(struct vgpu *dev, unsigned int depth)
 
 void vgpu_reg_wait_change(struct vgpu *dev, unsigned int timeout_us)
 {
-	struct timespec until;
-	uint64_t ns;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	ns = until.tv_nsec + timeout_us * 1000ull;
-	until.tv_sec += ns / 1000000000;
-	until.tv_nsec = ns % 1000000000;
+	struct timespec until = deadline_us(timeout_us);
 
 	pthread_mutex_lock(&dev->reg_lock);
 	__atomic_add_fetch(&dev->reg_waiters, 1, __ATOMIC_SEQ_CST);

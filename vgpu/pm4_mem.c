@@ -206,52 +206,37 @@ int pm4_dma_data(struct pm4_run *run, const uint32_t *p, uint32_t n)
 
 /* ---- ATOMIC_MEM ---- */
 
-struct atomic_loop {
-	struct pm4_run *run;
-	struct tc_atomic a;
-	uint64_t va;
-};
-
-/* One pass; true when no further one is wanted. */
-static bool atomic_pass(void *arg)
-{
-	struct atomic_loop *l = arg;
-	struct pm4_env *env = l->run->env;
-	unsigned int size = tc_atomic_size(l->a.op);
-	uint64_t cmp = size == 8 ? l->a.cmp : (uint32_t)l->a.cmp;
-	int r;
-
-	r = vgpu_mem_atomic(l->run->dev, &l->run->client, l->va, size,
-			    tc_atomic_apply, &l->a, &env->atomic_ret);
-	return r || env->atomic_ret == cmp;
-}
-
 int pm4_atomic_mem(struct pm4_run *run, const uint32_t *p, uint32_t n)
 {
-	struct atomic_loop l = {
-		.run = run,
+	struct tc_atomic_access t = {
+		.dev = run->dev,
+		.client = &run->client,
 		.va = pm4_addr(p + 1),
 		.a = {
 			.op = p[0] & 0x7F,
 			.src = pm4_addr(p + 3),
 			.cmp = pm4_addr(p + 5),
 		},
+		.old = run->env->atomic_ret,
 	};
+	int r = 0;
 
 	(void)n;
-	if (!tc_atomic_known(l.a.op)) {
+	if (!tc_atomic_known(t.a.op)) {
 		vgpu_count(run->dev, VGPU_LOG_UNIMP,
 			   "pm4: ATOMIC_MEM operation 0x%02x not modelled",
-			   l.a.op);
+			   t.a.op);
 		return 0;
 	}
-	if (l.va % tc_atomic_size(l.a.op))
+	if (t.va % tc_atomic_size(t.a.op))
 		return -EINVAL;
-	if (tc_atomic_is_cmpswap(l.a.op) && (p[0] >> 8 & 0xF) ==
+	if (tc_atomic_is_cmpswap(t.a.op) && (p[0] >> 8 & 0xF) ==
 	    PACKET3_ATOMIC_MEM__COMMAND__LOOP_UNTIL_COMPARE_SATISFIED)
-		return vgpu_queue_wait(run->q, atomic_pass, &l);
-	atomic_pass(&l);
-	return 0;
+		r = vgpu_queue_wait(run->q, tc_atomic_access, &t);
+	else
+		tc_atomic_access(&t);
+	run->env->atomic_ret = t.old;
+	return r;
 }
 
 /* ---- fences ---- */

@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "deadline.h"
 #include "queue.h"
 
 #define FETCH_DW	256	/* dwords read from the ring at once */
@@ -205,13 +205,8 @@ static void *queue_thread(void *arg)
 /* Wait for a wake-up or @us; the queue's lock is not held. */
 static void pause_us(struct vgpu_queue *q, unsigned int us)
 {
-	struct timespec until;
-	uint64_t ns;
+	struct timespec until = deadline_us(us);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	ns = until.tv_nsec + us * 1000ull;
-	until.tv_sec += ns / 1000000000;
-	until.tv_nsec = ns % 1000000000;
 	pthread_mutex_lock(&q->lock);
 	if (!q->stopping)
 		pthread_cond_timedwait(&q->wake, &q->lock, &until);

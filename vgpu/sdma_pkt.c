@@ -439,49 +439,30 @@ static int do_cond_exe(struct sdma_run *run, const uint32_t *p)
 	return run->left < 5ull + skip ? 0 : 5 + skip;
 }
 
-struct atomic_try {
-	struct sdma_run *run;
-	struct tc_atomic op;
-	uint64_t addr;
-};
-
-/* Compare-and-swap in loop mode repeats until the comparison holds. */
-static bool atomic_done(void *arg)
-{
-	struct atomic_try *t = arg;
-	unsigned int size = tc_atomic_size(t->op.op);
-	uint64_t old, mask = size == 8 ? UINT64_MAX : UINT32_MAX;
-
-	if (vgpu_mem_atomic(t->run->dev, &t->run->client, t->addr, size,
-			    tc_atomic_apply, &t->op, &old))
-		return true;
-	return old == (t->op.cmp & mask);
-}
-
 static int do_atomic(struct sdma_run *run, const uint32_t *p)
 {
-	struct atomic_try t = {
-		.run = run,
-		.op = {
+	struct tc_atomic_access t = {
+		.dev = run->dev,
+		.client = &run->client,
+		.va = ADDR(p, ATOMIC_ADDR_LO_addr_31_0),
+		.a = {
 			.op = F(p, ATOMIC_HEADER_atomic_op),
 			.src = ADDR(p, ATOMIC_SRC_DATA_LO_src_data_31_0),
 			.cmp = ADDR(p, ATOMIC_CMP_DATA_LO_cmp_data_31_0),
 		},
-		.addr = ADDR(p, ATOMIC_ADDR_LO_addr_31_0),
 	};
 	int r = 0;
 
-	if (!tc_atomic_known(t.op.op)) {
+	if (!tc_atomic_known(t.a.op)) {
 		vgpu_count(run->dev, VGPU_LOG_UNIMP, "sdma: atomic operation 0x%x",
-			   t.op.op);
+			   t.a.op);
 		return -EINVAL;
 	}
-	if (F(p, ATOMIC_HEADER_loop) && tc_atomic_is_cmpswap(t.op.op))
-		r = vgpu_queue_wait(run->q, atomic_done, &t);
+	/* Compare-and-swap in loop mode repeats until the comparison holds. */
+	if (F(p, ATOMIC_HEADER_loop) && tc_atomic_is_cmpswap(t.a.op))
+		r = vgpu_queue_wait(run->q, tc_atomic_access, &t);
 	else
-		vgpu_mem_atomic(run->dev, &run->client, t.addr,
-				tc_atomic_size(t.op.op), tc_atomic_apply, &t.op,
-				NULL);
+		tc_atomic_access(&t);
 	return r ? r : 8;
 }
 

@@ -77,3 +77,14 @@ uint64_t tc_atomic_apply(uint64_t old, void *arg)
 	}
 	return old;
 }
+
+bool tc_atomic_access(void *arg)
+{
+	struct tc_atomic_access *t = arg;
+	unsigned int size = tc_atomic_size(t->a.op);
+	uint64_t mask = size == 8 ? UINT64_MAX : UINT32_MAX;
+
+	return vgpu_mem_atomic(t->dev, t->client, t->va, size, tc_atomic_apply,
+			       &t->a, &t->old) ||
+	       t->old == (t->a.cmp & mask);
+}

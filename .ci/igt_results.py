@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Selects IGT subtests and judges igt_runner's results.json by a file of expectations.
 
-usage: igt_results.py [--expect FILE] --select <LIST >LIST
+usage: igt_results.py [--expect FILE] [--needs FILE] --select <LIST >LIST
        igt_results.py [--expect FILE] [--memory FILE] --list LIST RESULTS.JSON
 
 A line of the file is "BINARY@SUBTEST EXPECTED [OPTION...] [# REASON]"; SUBTEST may have
@@ -11,7 +11,8 @@ EXPECTED is one of
 	skip	the test finds out itself that it cannot run here
 	omit	not started at all
 and an OPTION
-	memory=N	with less than N GiB of memory in the guest, the test may skip
+	memory=N	not started with less than N GiB of memory in the guest; --needs writes
+			a line "TEST N" for each of these
 	vm-faults	the GPU's page faults in the kernel's log are what the test is about
 	no-queue	so is a user queue that the driver refuses
 	probe		the driver starts, which never goes without a warning of its own
@@ -25,8 +26,10 @@ import json
 import re
 import sys
 
-# what gmc_v11_0_process_interrupt() prints for one fault, and what it makes of the job
-VM_FAULT = re.compile(r"amdgpu.*(page fault|in page starting at address|in process .* pid|"
+# what gmc_v11_0_process_interrupt() prints for one fault, that it left some out, and what
+# it makes of the job
+VM_FAULT = re.compile(r"gmc_v11_0_process_interrupt: \d+ callbacks suppressed|"
+                      r"amdgpu.*(page fault|in page starting at address|in process .* pid|"
                       r"Process .* thread|PROTECTION_FAULT_STATUS|Faulty UTCL2|MORE_FAULTS|"
                       r"WALKER_ERROR|PERMISSION_FAULTS|MAPPING_ERROR|\bRW:|\bfor process\b)")
 
@@ -82,10 +85,13 @@ def rule_for(rules, name):
     return next(r for r in rules if fnmatch.fnmatchcase(short(name).lower(), r.glob.lower()))
 
 
-def select(rules):
+def select(rules, needs):
     for name in sys.stdin.read().split():
-        if rule_for(rules, name).expected != "omit":
+        rule = rule_for(rules, name)
+        if rule.expected != "omit":
             print(name)
+            if needs and rule.memory:
+                print(name, rule.memory, file=needs)
 
 
 def skip_reason(result):
@@ -105,7 +111,7 @@ def warnings(result):
             if re.match(r"<[0-4]>", line) and not IGT_SAYS.search(line)]
 
 
-def judge(rule, result, memory):
+def judge(rule, result):
     """Returns the verdict, its reason, and lines that explain it."""
     outcome = result["result"]
     took = result.get("time", {})
@@ -120,8 +126,6 @@ def judge(rule, result, memory):
     if outcome == "skip":
         if rule.expected == "skip":
             return "skip", rule.reason, []
-        if memory and memory < rule.memory << 10:
-            return "skip", f"needs {rule.memory} GiB, the guest has {memory / (1 << 10):.1f}", []
         return "FAIL", f"unexpected skip: {skip_reason(result)}", []
     text = [line for line in (result.get("err", "") or result.get("out", "")).splitlines()
             if line.strip() and not line.startswith(("Stack trace", "  #"))]
@@ -132,13 +136,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--expect")
     parser.add_argument("--select", action="store_true")
+    parser.add_argument("--needs", type=argparse.FileType("w"))
     parser.add_argument("--list")
     parser.add_argument("--memory", help="file with the guest's memory in MiB")
     parser.add_argument("results", nargs="?")
     args = parser.parse_args()
     rules = read_rules(args.expect)
     if args.select:
-        return select(rules)
+        return select(rules, args.needs)
 
     memory = int(open(args.memory).read()) if args.memory else 0
     # igt_runner writes names in lower case
@@ -149,11 +154,15 @@ def main():
         if rule.expected == "omit":
             print(f"skip {short(name)} ({rule.reason})")
             continue
+        if memory and memory < rule.memory << 10:
+            print(f"skip {short(name)} (needs {rule.memory} GiB of memory, "
+                  f"the guest has {memory / (1 << 10):.1f})")
+            continue
         result = results.get(short(name).lower())
         if not result or result["result"] in ("notrun", "incomplete"):
             print(f"FAIL {short(name)} (not run to its end)")
             continue
-        verdict, reason, text = judge(rule, result, memory)
+        verdict, reason, text = judge(rule, result)
         for line in text:
             print(f"     | {line}")
         print(f"{verdict} {short(name)} ({reason})")

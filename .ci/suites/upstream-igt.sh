@@ -13,7 +13,8 @@ mkdir -p "$OUT/share"
 sed -n 's/^\(amd_[a-z0-9_]*\)@.*/\1/p' "$expect" | LC_ALL=C sort -u | while read -r name; do
 	in_tree "$tests/amdgpu/$name" --list-subtests | sed "s/^/igt@amdgpu\/$name@/"
 done >"$OUT/all"
-in_tree python3 .ci/igt_results.py --expect "$expect" --select <"$OUT/all" >"$OUT/share/list" || exit 1
+in_tree python3 .ci/igt_results.py --expect "$expect" --needs "$OUT/share/needs" \
+	--select <"$OUT/all" >"$OUT/share/list" || exit 1
 
 guest "$OUT/vm.log" bash /project/.ci/guest/igt.sh "$tests"
 in_tree python3 .ci/igt_results.py --list "$OUT/all" --memory "$OUT/share/memory" \

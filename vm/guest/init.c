@@ -250,6 +250,8 @@ static void make_root(void)
 	try_mount("/sys", ROOT "/sys", NULL, MS_MOVE, NULL);
 	try_mount("tmpfs", ROOT "/run", "tmpfs", 0, "mode=0755");
 	try_mount("tmpfs", ROOT "/tmp", "tmpfs", 0, "mode=1777");
+	/* the tree's own is closed to the user who runs QEMU, and so to our root */
+	try_mount("tmpfs", ROOT "/root", "tmpfs", 0, "mode=0700");
 	host_dir("run", RUN, "ro," P9_OPTS);
 	host_dir("cache", word("vm.cache", "/cache"), "ro," P9_OPTS);
 	host_dir("project", word("vm.project", "/project"), "ro," P9_OPTS);

@@ -41,7 +41,7 @@ expand()
 farm_make()
 {
 	local f dir
-	rm -rf "$FARM" "$REPO" "$OBJ/drivers"
+	rm -rf "$FARM" "$REPO" "$TOP"/obj-*/drivers
 	mkdir -p "$FARM" "$REPO" || return
 	find "$SRC" -mindepth 1 -maxdepth 1 -exec ln -s -t "$FARM" {} +
 	expand include/trace || return
@@ -74,9 +74,11 @@ farm_am()
 farm_objects() { in_tree nice make -C "$FARM" O="$OBJ" -j"$(nproc)" "$@"; }
 
 # farm_config on|off: the fast kernel's configuration, with or without our option, in a state of
-# the series that may not know all of it
+# the series that may not know all of it. Sets OBJ: one directory for each, because a change of
+# the configuration makes much of what does not matter here afresh.
 farm_config()
 {
+	OBJ=$TOP/obj-$1
 	mkdir -p "$OBJ"
 	cp "$work/config" "$OBJ/.config"
 	[ "$1" = on ] || sed -i '/^CONFIG_DRM_AMDGPU_USERPTR=/d' "$OBJ/.config"
@@ -149,13 +151,15 @@ before()
 }
 
 # patch_builds FILE...: the state after a patch that changes FILEs, with and without our option
+# (VERIFY_OPTIONS="on off")
 patch_builds()
 {
-	local option new=0 files
+	local option options new=0 files
+	read -ra options <<<"${VERIFY_OPTIONS:-on off}"
 	mapfile -t files < <(users; printf '%s\n' "$@")
-	for option in on off; do
-		farm_config $option || return
-		if [ "$verify" = all ] && [ $option = on ]; then
+	for option in "${options[@]}"; do
+		farm_config "$option" || return
+		if [ "$verify" = all ] && [ "$option" = on ]; then
 			farm_objects "$AMDGPU/" || return
 		fi
 		warnings "${files[@]}" >"$work/warnings" && symbols || return
@@ -170,10 +174,10 @@ progress_verify() { tail -n 1 "$CACHE/log/verify.log" | cut -c1-60; }
 verify_linux()
 {
 	local p files patches existing
-	FARM=$CACHE/verify/linux REPO=$CACHE/verify/repo OBJ=$CACHE/verify/obj
+	TOP=$CACHE/verify FARM=$CACHE/verify/linux REPO=$CACHE/verify/repo
 	FLAVOUR=fast
-	stage verify "kernel configuration" kernel_config "$CACHE/verify/config"
-	cp "$CACHE/verify/config/.config" "$work/config"
+	stage verify "kernel configuration" kernel_config "$TOP/config"
+	cp "$TOP/config/.config" "$work/config"
 	stage verify "source before the series" farm_make
 	mapfile -t existing < <(cd "$SRC.orig/files" && find . -name '*.c' | sed 's,^\./,,')
 	stage verify "warnings before the series" before "${existing[@]}"

@@ -17,6 +17,7 @@ and an OPTION
 	no-queue	so is a user queue that the driver refuses
 	probe		the driver starts, which never goes without a warning of its own
 	clock		the clock that wakes the machine has warnings of its own
+	errors		errors in the driver's log are what the test is about
 Everything else is a failure: a skip that is not expected, a warning in the kernel's log
 during the test, a subtest of LIST without a result.
 """
@@ -40,6 +41,8 @@ EXPECTED_LOG = {
     "probe": re.compile(r"amdgpu.*failed to disable fullscreen 3D power profile mode"),
     "clock": re.compile(r"hpet: Lost \d+ RTC interrupts|hpet_rtc_timer_reinit: .* suppressed|"
                         r"ACPI Error: Could not disable RealTimeClock events"),
+    # of any kind that drivers print, but nothing else that is a warning
+    "errors": re.compile(r"\*ERROR\*|\[TTM\] |amdgpu \S+: "),
 }
 
 # what IGT itself writes to the kernel's log as a warning

@@ -70,6 +70,28 @@ kernel_log()
 	fi
 }
 
+# debug_kernel DIR: what the debug flavour found out by the end, left there by guest/debug.sh:
+# memory that nothing refers to, and whether lockdep looked until then
+debug_kernel()
+{
+	[ "$CHECK_KERNEL" = debug ] || return 0
+	if [ ! -e "$1/kmemleak" ]; then
+		fail kmemleak "no list: $1/kmemleak"
+	elif ! awk -v RS='unreferenced object ' -v out="$OUT/leaks" '
+		NR > 1 { n++; if (/amdgpu_userptr/) { bad++; print RS $0 > out } }
+		END { print n + 0 > (out ".count"); exit bad > 0 }' "$1/kmemleak"; then
+		sed -n '1,24s/^/     | /p' "$OUT/leaks"
+		fail kmemleak "memory of userptr batches is lost: $1/kmemleak"
+	else
+		ok kmemleak "$(cat "$OUT/leaks.count") other objects: $1/kmemleak"
+	fi
+	if grep -q 'debug_locks: *1$' "$1/lockdep_stats" 2>/dev/null; then
+		ok lockdep
+	else
+		fail lockdep "it is off: the kernel log says why"
+	fi
+}
+
 # in_tree COMMAND...: run it in the Debian tree
 in_tree() { vm/in-tree "$@"; }
 

@@ -32,6 +32,8 @@ igt_runner --overwrite --inactivity-timeout 300 --per-test-timeout 300 \
 	--disk-usage-limit 64M --abort-on-monitored-error=taint --test-list "$list" \
 	"$tests" "$results" >/share/runner.log 2>&1
 status=$?
+# shellcheck source=.ci/guest/debug.sh
+. "$(dirname "${BASH_SOURCE[0]}")/debug.sh"
 dmesg >/share/dmesg
 mkdir -p /share/results
 cp "$results/results.json" /share/results/ || exit 1

@@ -23,4 +23,6 @@ for r in /sys/kernel/debug/kunit/*/results; do
 	suite=${r%/results}
 	cat "$r" >"/share/${suite##*/}.ktap"
 done
+# shellcheck source=.ci/guest/debug.sh
+. "$(dirname "${BASH_SOURCE[0]}")/debug.sh"
 dmesg >/share/dmesg

@@ -16,12 +16,14 @@ run()
 		name=$(basename "$source" .c)
 		in_tree "$BUILD/igt-tests/$name" --list-subtests | sed "s/^/igt@$name@/"
 	done >"$OUT/all"
-	in_tree python3 .ci/igt_results.py --expect "$expect" --select <"$OUT/all" >"$OUT/share/list" || exit 1
+	in_tree python3 .ci/igt_results.py --expect "$expect" --needs "$OUT/share/needs" \
+		--select <"$OUT/all" >"$OUT/share/list" || exit 1
 
 	guest "$OUT/vm-$name.log" bash /project/.ci/guest/igt.sh /build/igt-tests
-	in_tree python3 .ci/igt_results.py --list "$OUT/all" --expect "$expect" \
-		"$OUT/share/results/results.json" || exit 1
+	in_tree python3 .ci/igt_results.py --list "$OUT/all" --memory "$OUT/share/memory" \
+		--expect "$expect" "$OUT/share/results/results.json" || exit 1
 	kernel_log "$OUT/share/dmesg"
+	debug_kernel "$OUT/share"
 	mv "$OUT/share" "$OUT/$name"
 }
 

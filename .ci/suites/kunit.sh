@@ -11,3 +11,4 @@ RUN_OPTIONS=(--no-gpu)
 guest "$OUT/vm.log" bash /project/.ci/guest/kunit.sh || exit 0
 in_tree python3 .ci/ktap_results.py "$OUT"/share/*.ktap || exit 1
 kernel_log "$OUT/share/dmesg"
+debug_kernel "$OUT/share"

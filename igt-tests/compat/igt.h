@@ -39,6 +39,7 @@ extern __thread int (*igt_ioctl)(int fd, unsigned long request, void *arg);
 
 /* igt_debugfs.h */
 int igt_debugfs_open(int fd, const char *name, int flags);
+const char *igt_debugfs_mount(void);
 
 /* igt_core.h: entering and leaving blocks */
 struct option;
@@ -177,6 +178,10 @@ int __igt_waitchildren(void);
 #define igt_fork(child, count)						\
 	for (int child = 0; child < (count); child++)			\
 		for (; __igt_fork(); exit(0))
+
+/* igt_core.h: called when the program ends, also by a signal, but not in children */
+typedef void (*igt_exit_handler_t)(int sig);
+void igt_install_exit_handler(igt_exit_handler_t fn);
 
 /* igt_core.h: messages */
 enum igt_log_level {

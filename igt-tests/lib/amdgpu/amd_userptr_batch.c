@@ -191,6 +191,10 @@ struct batch_pieces *batch_pieces_alloc_file(const struct batch_layout *layout, 
 
 	free(size);
 	free(start);
+	if (layout->memory == BATCH_ONE_VMA) {
+		do_or_die(mprotect(pieces->base, pieces->span, PROT_READ | PROT_WRITE));
+		return pieces;
+	}
 	for (i = 0; i < n; i++)
 		batch_pieces_place(pieces, i);
 

@@ -33,6 +33,7 @@ enum batch_memory {
 	BATCH_SHARED,		/* memfd, MAP_SHARED */
 	BATCH_PRIVATE,		/* memfd, MAP_PRIVATE */
 	BATCH_MIXED,		/* anonymous, shared and private in turn */
+	BATCH_ONE_VMA,		/* anonymous, the gaps as well */
 };
 
 /* how the order in the BO relates to the order of the addresses */
@@ -47,7 +48,7 @@ enum batch_order {
  * @num_ranges: number of ranges
  * @pages: size of the smallest range in pages
  * @more: sizes vary: range i has i % (@more + 1) times @pages on top
- * @gap: inaccessible pages between two ranges
+ * @gap: pages between two ranges, inaccessible but for BATCH_ONE_VMA
  * @memory: what the ranges consist of
  * @order: order of the ranges in the BO
  */

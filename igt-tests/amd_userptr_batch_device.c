@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "igt.h"
+#include "igt_kmod.h"
 #include "lib/amdgpu/amd_userptr_batch_life.h"
 
 IGT_TEST_DESCRIPTION("Batch userptr BOs live through resets and suspends, and their "

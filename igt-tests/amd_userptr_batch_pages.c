@@ -15,6 +15,7 @@
 #include <linux/kernel-page-flags.h>
 #include <linux/mempolicy.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -17,6 +17,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -77,7 +78,8 @@ struct race {
 	char failure[200];
 };
 
-static void fail(struct race *race, const char *format, ...)
+static void __attribute__((format(printf, 2, 3)))
+fail(struct race *race, const char *format, ...)
 {
 	va_list args;
 
@@ -595,7 +597,8 @@ static void livelock(struct batch_gpu *gpu, const struct change *change)
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define CGROUP CGROUP_ROOT "/igt-userptr-batch"
 
-static bool write_file(const char *path, const char *format, ...)
+static bool __attribute__((format(printf, 2, 3)))
+write_file(const char *path, const char *format, ...)
 {
 	va_list args;
 	bool good;

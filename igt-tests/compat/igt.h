@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -218,9 +217,6 @@ enum igt_suspend_test {
 void igt_system_suspend_autoresume(enum igt_suspend_state state,
 				   enum igt_suspend_test test);
 void igt_set_autoresume_delay(int delay_secs);
-
-/* igt_kmod.h */
-int igt_kmod_load(const char *mod_name, const char *opts);
 
 /* igt_aux.h: the subtest fails after so many seconds */
 void igt_set_timeout(unsigned int seconds, const char *op);

@@ -767,6 +767,11 @@ static void userq(struct batch_gpu *test, const struct userq *what, uint32_t ip)
 	fd = drm_reopen_driver(test->fd);
 	batch_gpu_init(&gpu, fd, STAGING_SIZE);
 	queue_init(&q, &gpu, ip);
+	/*
+	 * A queue looks at its memory as soon as it exists. The page tables are written in
+	 * order, so when those of a job are there, those of the queue are there.
+	 */
+	batch_works(&gpu);
 	/* what is refused below must be possible by itself */
 	r = queue_create(&q);
 	igt_assert_eq(r, 0);

@@ -15,7 +15,6 @@ and an OPTION
 			a line "TEST N" for each of these
 	vm-faults	the GPU's page faults in the kernel's log are what the test is about
 	no-queue	so is a user queue that the driver refuses
-	probe		the driver starts, which never goes without a warning of its own
 	clock		the clock that wakes the machine has warnings of its own
 	errors		errors in the driver's log are what the test is about
 Everything else is a failure: a skip that is not expected, a warning in the kernel's log
@@ -38,7 +37,6 @@ VM_FAULT = re.compile(r"gmc_v11_0_process_interrupt: \d+ callbacks suppressed|"
 EXPECTED_LOG = {
     "vm-faults": VM_FAULT,
     "no-queue": re.compile(r"amdgpu.*Failed to create usermode queue"),
-    "probe": re.compile(r"amdgpu.*failed to disable fullscreen 3D power profile mode"),
     "clock": re.compile(r"hpet: Lost \d+ RTC interrupts|hpet_rtc_timer_reinit: .* suppressed|"
                         r"ACPI Error: Could not disable RealTimeClock events"),
     # of any kind that drivers print, but nothing else that is a warning

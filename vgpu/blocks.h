@@ -10,6 +10,7 @@
 
 extern const struct vgpu_block vgpu_block_nbio;
 extern const struct vgpu_block vgpu_block_mp;
+extern const struct vgpu_block vgpu_block_smu;
 extern const struct vgpu_block vgpu_block_gmc;
 extern const struct vgpu_block vgpu_block_ih;
 extern const struct vgpu_block vgpu_block_sdma;

@@ -35,12 +35,8 @@ static const struct ip_row ips[] = {
 	{ NBIF_HWID, 4, 3, 0, 6, { NBIO_BASE(0), NBIO_BASE(1), NBIO_BASE(2),
 				   NBIO_BASE(3), NBIO_BASE(4), NBIO_BASE(5) } },
 	{ MP0_HWID, 13, 0, 0, 1, { MP0_BASE(0) } },
-	/*
-	 * 13.0.4: its power functions need neither a pptable nor SMU firmware
-	 * (pm/swsmu/smu13/smu_v13_0_4_ppt.c). With no SMU at all the driver
-	 * dereferences a NULL handle.
-	 */
-	{ MP1_HWID, 13, 0, 4, 4, { MP1_BASE(0), MP1_BASE(1), MP1_BASE(2),
+	/* Why 15.0.8: see smu.c. With no SMU the driver dereferences a NULL handle. */
+	{ MP1_HWID, 15, 0, 8, 4, { MP1_BASE(0), MP1_BASE(1), MP1_BASE(2),
 				   MP1_BASE(3) } },
 	{ SMUIO_HWID, 13, 0, 6, 2, { SMUIO_BASE(0), SMUIO_BASE(1) } },
 };

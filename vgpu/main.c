@@ -27,7 +27,7 @@ enum {
 };
 
 static const struct vgpu_block *const blocks[] = {
-	&vgpu_block_nbio, &vgpu_block_mp, &vgpu_block_gmc, &vgpu_block_ih,
+	&vgpu_block_nbio, &vgpu_block_mp, &vgpu_block_smu, &vgpu_block_gmc, &vgpu_block_ih,
 	&vgpu_block_sdma, &vgpu_block_cp, &vgpu_block_mes, &vgpu_block_plain,
 	NULL,
 };

@@ -2,7 +2,7 @@
 /*
  * A VBIOS image: an expansion ROM that satisfies PCI firmware and the driver's
  * ATOM parser (atom.c, amdgpu_bios.c, amdgpu_atomfirmware.c). It has one
- * command, asic_init, which does nothing: the driver runs it after a reset.
+ * command, asic_init, which the driver runs to bring the device up after it was reset.
  */
 #include <string.h>
 
@@ -10,6 +10,8 @@
 #include "images.h"
 
 #include "atomfirmware.h"
+#include "gc/gc_11_0_0_offset.h"
+#include "gc/gc_11_0_0_sh_mask.h"
 #include "nbio/nbio_4_3_0_offset.h"
 
 /* Where things lie in the image; those marked "fixed" the parser dictates. */
@@ -24,15 +26,17 @@
 #define ROM_CONFIG_NAME	0x100
 #define ROM_HEADER	0x200
 #define ROM_COMMANDS	0x240
-#define ROM_ASIC_INIT	0x2f0
 #define ROM_DATA	0x300
 #define ROM_FIRMWARE	0x380
 #define ROM_GFX		0x400
 #define ROM_SMU		0x480
 #define ROM_IIO		0x4c0
+#define ROM_ASIC_INIT	0x4e0
 
-/* Command tables, atom.h: ATOM_CT_CODE_PTR and ATOM_OP_EOT. */
+/* Command tables, atom.h: ATOM_CT_CODE_PTR, and operations with their argument byte. */
 #define COMMAND_CODE	6
+#define OP_MOVE_REG	1
+#define MOVE_IMM_DWORD	5	/* ATOM_ARG_IMM, ATOM_SRC_DWORD */
 #define OP_END		91
 
 /* The scratch registers' dword number; the driver learns it from here. */
@@ -66,20 +70,36 @@ static void put_pci_header(uint8_t *rom)
 	rom[ROM_PCIR + 0x15] = 0x80;		/* last image */
 }
 
-/* Version 2.1 of the command, as amdgpu_atomfirmware_asic_init() wants it. */
+/*
+ * Version 2.1 of the command, as amdgpu_atomfirmware_asic_init() wants it.
+ *
+ * It stops whatever the graphics core does. Mode 1, the driver's reset of boards without
+ * an integrated SMU, has no other effect on this device: the secure processor would do
+ * it, and when firmware is loaded directly the driver talks to none (psp_gpu_reset()).
+ */
 static void put_asic_init(uint8_t *rom)
 {
+	static const uint8_t values[] = { GRBM_SOFT_RESET__SOFT_RESET_CP_MASK, 0 };
 	const struct atom_common_table_header header = {
-		COMMAND_CODE + 1, 2, 1
+		COMMAND_CODE + sizeof(values) * 8 + 1, 2, 1
 	};
+	unsigned int i, at = ROM_ASIC_INIT + COMMAND_CODE;
 	const unsigned int slot = sizeof(header) +
 		offsetof(struct atom_master_list_of_command_functions_v2_1,
 			 asic_init);
 
 	put16(rom, ROM_COMMANDS + slot, ROM_ASIC_INIT);
 	memcpy(rom + ROM_ASIC_INIT, &header, sizeof(header));
-	/* No workspace, no parameters (zero); the code is its end. */
-	rom[ROM_ASIC_INIT + COMMAND_CODE] = OP_END;
+	/* No workspace, no parameters (zero). */
+	for (i = 0; i < sizeof(values); i++) {
+		rom[at] = OP_MOVE_REG;
+		rom[at + 1] = MOVE_IMM_DWORD;
+		put16(rom, at + 2, VREG(GC, regGRBM_SOFT_RESET));
+		put16(rom, at + 4, values[i]);
+		put16(rom, at + 6, 0);
+		at += 8;
+	}
+	rom[at] = OP_END;
 }
 
 static void put_tables(uint8_t *rom)
@@ -92,7 +112,7 @@ static void put_tables(uint8_t *rom)
 		.masterdatatable_offset = ROM_DATA,
 	};
 	struct atom_common_table_header commands = {
-		.structuresize = ROM_ASIC_INIT - ROM_COMMANDS,
+		.structuresize = ROM_DATA - ROM_COMMANDS,
 		.format_revision = 2,
 		.content_revision = 1,
 	};

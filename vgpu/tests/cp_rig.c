@@ -11,7 +11,7 @@
 #include "v11_structs.h"
 
 static const struct vgpu_block *const blocks[] = {
-	&vgpu_block_mp, &vgpu_block_cp, &vgpu_block_mes, NULL,
+	&vgpu_block_smu, &vgpu_block_cp, &vgpu_block_mes, NULL,
 };
 
 struct rig *rig_create(void)

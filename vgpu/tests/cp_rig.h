@@ -28,7 +28,7 @@ struct rig {
 	struct rig_ring rings[RIG_RINGS];
 };
 
-/* A device with mp, cp and mes, memory cleared; NULL on failure. */
+/* A device with smu, cp and mes, memory cleared; NULL on failure. */
 struct rig *rig_create(void);
 void rig_destroy(struct rig *rig);
 

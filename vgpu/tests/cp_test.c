@@ -4,8 +4,8 @@
 
 #include "cp_rig.h"
 #include "gc/gc_11_0_0_offset.h"
-#include "mp/mp_13_0_0_offset.h"
-#include "smu_v13_0_4_ppsmc.h"
+#include "mp/mp_15_0_8_offset.h"
+#include "smu_v15_0_8_ppsmc.h"
 #include "test.h"
 #include "v11_structs.h"
 
@@ -333,10 +333,13 @@ static void resets(void)
 	m.mqd_addr = rig->rings[3].mqd;
 	m.doorbell = rig->rings[3].doorbell;
 	CHECK_EQ(vgpu_engine_map(rig->dev, VGPU_ENGINE_MES, &m), 0);
-	vgpu_reg_write(rig->dev, VREG(MP0, regMP1_SMN_C2PMSG_66),
-		       PPSMC_MSG_GfxDeviceDriverReset);
-	CHECK_EQ(vgpu_reg_read(rig->dev, VREG(MP0, regMP1_SMN_C2PMSG_90)),
-		 PPSMC_Result_OK);
+	vgpu_reg_write(rig->dev, VREG(MP1, regMP1_SMN_C2PMSG_41), 0);
+	vgpu_reg_write(rig->dev, VREG(MP1, regMP1_SMN_C2PMSG_42),
+		       PPSMC_RESET_TYPE_DRIVER_MODE_2_RESET);
+	vgpu_reg_write(rig->dev, VREG(MP1, regMP1_SMN_C2PMSG_40),
+		       PPSMC_MSG_GfxDriverReset);
+	CHECK_SOON(vgpu_reg_read(rig->dev, VREG(MP1, regMP1_SMN_C2PMSG_41)) ==
+		   PPSMC_Result_OK);
 	rig_select(rig, 3, 1, 0);
 	CHECK_EQ(vgpu_reg_read(rig->dev, GC(regCP_HQD_ACTIVE)) & 1, 0);
 	CHECK_EQ(vgpu_engine_map(rig->dev, VGPU_ENGINE_MES, &m), 0);

@@ -18,7 +18,7 @@
 #define VRAM	(4u << 20)
 
 static const struct vgpu_block *const blocks[] = {
-	&vgpu_block_nbio, &vgpu_block_mp, NULL,
+	&vgpu_block_nbio, &vgpu_block_mp, &vgpu_block_smu, NULL,
 };
 
 /* Byte offsets in the register BAR as the driver uses them. */
@@ -50,7 +50,6 @@ static void boot_values(void)
 		{ "board initialised", VREG(NBIO, regBIF_BX0_BIOS_SCRATCH_7) * 4, 0x200, 0x200 },
 		{ "PSP boot loader ready", 0x58184, 0x80000000, 0x80000000 },
 		{ "no secure OS", 0x58244, ~0u, 0 },
-		{ "SMU response", 0x1629a * 4, ~0u, 1 },
 	};
 	struct fake_host *h = fake_host_create(blocks, 4096, VRAM, false);
 	size_t i;
@@ -125,36 +124,8 @@ static void index_pairs(void)
 	wr(h, RSMU_INDEX, PCIE_DATA2);
 	wr(h, PCIE_INDEX2, MM_DATA);
 	CHECK_EQ(rd(h, MM_DATA), 0);
-	wr(h, RSMU_INDEX, 0x3b10028);
+	wr(h, RSMU_INDEX, 0x3b10024);
 	CHECK_EQ(rd(h, RSMU_DATA) & 1, 1);
-	fake_host_destroy(h);
-}
-
-static void smu(void)
-{
-	static const struct {
-		const char *name;
-		uint32_t message, response, argument;
-	} rows[] = {
-		{ "test", 1, 1, 0x55 },
-		{ "interface version", 3, 1, 8 },
-		{ "features", 0x12, 1, 0 },
-		{ "highest", 0x30, 1, 0x55 },
-		{ "zero", 0, 0xfe, 0x55 },
-		{ "unknown", 0x31, 0xfe, 0x55 },
-	};
-	struct fake_host *h = fake_host_create(blocks, 4096, VRAM, false);
-	size_t i;
-
-	REQUIRE(h);
-	for (i = 0; i < ARRAY_SIZE(rows); i++) {
-		test_row(rows[i].name);
-		vgpu_reg_write(h->dev, 0x1629a, 0);
-		vgpu_reg_write(h->dev, 0x16292, 0x55);
-		vgpu_reg_write(h->dev, 0x16282, rows[i].message);
-		CHECK_EQ(vgpu_reg_read(h->dev, 0x1629a), rows[i].response);
-		CHECK_EQ(vgpu_reg_read(h->dev, 0x16292), rows[i].argument);
-	}
 	fake_host_destroy(h);
 }
 
@@ -240,7 +211,7 @@ static void vbios(void)
 	uint8_t rom[VGPU_VBIOS_SIZE];
 	const struct atom_firmware_info_v3_1 *fw;
 	const struct atom_gfx_info_v2_2 *gfx;
-	unsigned int header, data, pcir;
+	unsigned int header, data, pcir, init;
 
 	vgpu_vbios_build(rom);
 	CHECK_EQ(get16(rom), 0xaa55);
@@ -261,6 +232,11 @@ static void vbios(void)
 	CHECK_EQ(fw->firmware_capability, 0);
 	gfx = (const void *)(rom + get16(rom + data + 4 + 14 * 2));
 	CHECK_EQ(gfx->rlc_gpu_timer_refclk * 10, VGPU_TSC_KHZ);
+	/* asic_init, the first command: resets the graphics core, and lets it go. */
+	init = get16(rom + get16(rom + header + 0x1e) + 4);
+	CHECK_EQ(get16(rom + init), 6 + 2 * 8 + 1);
+	CHECK_MEM(rom + init + 6, ((uint8_t[]){ 1, 5, 0x08, 0x20, 1, 0, 0, 0,
+						1, 5, 0x08, 0x20, 0, 0, 0, 0, 91 }), 17);
 	/* No indirect I/O methods. */
 	CHECK(rom[get16(rom + data + 0x32) + 4] != 1);
 	CHECK_EQ(sum(rom, sizeof(rom)) & 0xff, 0);
@@ -310,7 +286,6 @@ static const struct test_case cases[] = {
 	{ "boot-values", boot_values },
 	{ "vram-window", vram_window },
 	{ "index-pairs", index_pairs },
-	{ "smu", smu },
 	{ "time-stamp", time_stamp },
 	{ "discovery", discovery },
 	{ "vbios", vbios },

@@ -19,9 +19,9 @@ mutants()
 	wrong-range-index|_mn.c|s/^\t\tamdgpu_userptr_range_set_state(rs, rs->by_addr\[pos\], AMDGPU_USERPTR_DIRTY);$/amdgpu_userptr_range_set_state(rs, pos, AMDGPU_USERPTR_DIRTY);/||$batch --run-subtest invalidate-*
 	invalid-entries-kept|_mn.c|s/^\tif (marked)$/\tif (!marked)/||$batch --run-subtest unlisted
 	wait-removed|_mn.c|s/dma_resv_wait_timeout(batch->bo->parent->tbo.base.resv,/1 ?: &/||$batch --run-subtest busy-*
-	walk-not-checked|_mn.c|s/mmu_interval_read_retry(&n->base, n->seq)/false/||${batch}_race
-	final-check-missing|.c|s/^\treturn amdgpu_userptr_ranges_clean(&batch->ranges) &&$/\treturn true \|\|/||${batch}_race
-	no-deadline|_mn.c|s/time_after(jiffies, deadline)/false/g||${batch}_race
+	walk-not-checked|_mn.c|s/mmu_interval_read_retry(&n->base, n->seq)/false/||${batch}_race --run-subtest consistent-*
+	final-check-missing|.c|s/^\treturn amdgpu_userptr_ranges_clean(&batch->ranges) &&$/\treturn true \|\|/||${batch}_race --run-subtest consistent-move-two
+	no-deadline|_mn.c|s/time_after(jiffies, deadline)/false/g||${batch}_race --run-subtest livelock-reclaim
 	notifiers-leaked|.c|s/^\tamdgpu_userptr_batch_remove_notifiers(batch);$//||$batch
 	flush-missing|_vm.c|s/last && up->flush/false/||$batch
 	fragments-across-ranges|_vm.c|s/up->batch->ranges.starts, up->last_update/NULL, up->last_update/||$batch

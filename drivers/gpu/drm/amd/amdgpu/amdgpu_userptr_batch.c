@@ -222,7 +222,7 @@ amdgpu_userptr_batch_alloc(struct amdgpu_device *adev, u32 num_ranges, u32 flags
 	struct amdgpu_userptr_batch *batch;
 	int r;
 
-	batch = kzalloc_obj(*batch, GFP_KERNEL_ACCOUNT);
+	batch = kzalloc_obj(*batch, AMDGPU_USERPTR_GFP);
 	if (!batch)
 		return ERR_PTR(-ENOMEM);
 
@@ -405,7 +405,7 @@ amdgpu_userptr_batch_create(struct amdgpu_device *adev,
 	}
 
 	batch->notifiers = kvcalloc(num_notifiers, sizeof(*batch->notifiers),
-				    GFP_KERNEL_ACCOUNT);
+				    AMDGPU_USERPTR_GFP);
 	if (!batch->notifiers) {
 		r = -ENOMEM;
 		goto err_free;

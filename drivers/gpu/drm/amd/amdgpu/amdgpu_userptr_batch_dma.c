@@ -14,6 +14,7 @@
 #include <linux/error-injection.h>
 #include <linux/hmm.h>
 #include <linux/memremap.h>
+#include <linux/mm.h>
 #include <linux/pci-p2pdma.h>
 #include <linux/slab.h>
 
@@ -52,7 +53,7 @@ int amdgpu_userptr_batch_dma_init(struct amdgpu_userptr_batch *batch)
 
 	map->dma_entry_size = PAGE_SIZE;
 	map->pfn_list = kvcalloc(npages, sizeof(*map->pfn_list),
-				 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+				 AMDGPU_USERPTR_GFP);
 	if (!map->pfn_list)
 		return -ENOMEM;
 
@@ -61,7 +62,7 @@ int amdgpu_userptr_batch_dma_init(struct amdgpu_userptr_batch *batch)
 		return 0;
 
 	map->dma_list = kvcalloc(npages, sizeof(*map->dma_list),
-				 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+				 AMDGPU_USERPTR_GFP);
 	return map->dma_list ? 0 : -ENOMEM;
 }
 ALLOW_ERROR_INJECTION(amdgpu_userptr_batch_dma_init, ERRNO);
@@ -174,13 +175,43 @@ int amdgpu_userptr_batch_dma_map(struct amdgpu_userptr_batch *batch,
 }
 ALLOW_ERROR_INJECTION(amdgpu_userptr_batch_dma_map, ERRNO);
 
+/*
+ * The GPU may have written to all pages that it could write to. The CPU's page
+ * table does not tell: an entry may be writable and clean, for shared memory that
+ * was only read and for memory given up by MADV_FREE, and then reclaim drops the
+ * page. Like ib_umem_odp_unmap_dma_pages(), this relies on dma_lock instead of
+ * the folio lock, which a notifier's caller may or may not hold: who takes the page
+ * away waits here. Where a file system wants to know of writes, the folio is
+ * dirty already as long as an entry is writable.
+ */
+static void amdgpu_userptr_mark_dirty(struct amdgpu_userptr_batch *batch,
+				      const struct amdgpu_userptr_range *r)
+{
+	const unsigned long *pfns = &batch->dma.pfn_list[r->first_page];
+	struct folio *folio, *last = NULL;
+	u32 i;
+
+	if (batch->flags & AMDGPU_GEM_USERPTR_READONLY)
+		return;
+
+	for (i = 0; i < r->npages; i++) {
+		if (!(pfns[i] & HMM_PFN_WRITE))
+			continue;
+		folio = page_folio(hmm_pfn_to_page(pfns[i]));
+		if (folio != last && !folio_test_dirty(folio) && !folio_is_zone_device(folio))
+			folio_mark_dirty(folio);
+		last = folio;
+	}
+}
+
 /**
  * amdgpu_userptr_batch_dma_unmap - take the DMA mapping of a range away
  *
  * @batch: batch
  * @r: range, mapped, in part or not at all
  *
- * The device cannot reach the pages any more when this returns.
+ * The device cannot reach the pages any more when this returns, and what it wrote
+ * is not lost.
  */
 void amdgpu_userptr_batch_dma_unmap(struct amdgpu_userptr_batch *batch,
 				    struct amdgpu_userptr_range *r)
@@ -189,6 +220,8 @@ void amdgpu_userptr_batch_dma_unmap(struct amdgpu_userptr_batch *batch,
 	u32 i;
 
 	lockdep_assert_held(&batch->dma_lock);
+
+	amdgpu_userptr_mark_dirty(batch, r);
 
 	if (r->dma & AMDGPU_USERPTR_DMA_LINKED) {
 		dma_iova_unlink(dev, &batch->dma.state, (size_t)r->first_page << PAGE_SHIFT,

@@ -10,6 +10,7 @@
 
 #include <linux/bitmap.h>
 #include <linux/error-injection.h>
+#include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
@@ -31,11 +32,11 @@ int amdgpu_userptr_ranges_init(struct amdgpu_userptr_ranges *rs, u32 max_ranges)
 {
 	memset(rs, 0, sizeof(*rs));
 
-	rs->range = kvcalloc(max_ranges, sizeof(*rs->range), GFP_KERNEL_ACCOUNT);
-	rs->by_addr = kvcalloc(max_ranges, sizeof(*rs->by_addr), GFP_KERNEL_ACCOUNT);
+	rs->range = kvcalloc(max_ranges, sizeof(*rs->range), AMDGPU_USERPTR_GFP);
+	rs->by_addr = kvcalloc(max_ranges, sizeof(*rs->by_addr), AMDGPU_USERPTR_GFP);
 	rs->unbound = kvcalloc(BITS_TO_LONGS(max_ranges), sizeof(long),
-			       GFP_KERNEL_ACCOUNT);
-	rs->dirty = kvcalloc(BITS_TO_LONGS(max_ranges), sizeof(long), GFP_KERNEL_ACCOUNT);
+			       AMDGPU_USERPTR_GFP);
+	rs->dirty = kvcalloc(BITS_TO_LONGS(max_ranges), sizeof(long), AMDGPU_USERPTR_GFP);
 	if (!rs->range || !rs->by_addr || !rs->unbound || !rs->dirty) {
 		amdgpu_userptr_ranges_fini(rs);
 		return -ENOMEM;
@@ -130,7 +131,7 @@ int amdgpu_userptr_ranges_sort(struct amdgpu_userptr_ranges *rs)
 	u32 pos, intervals = 0;
 
 	rs->starts = kvcalloc(BITS_TO_LONGS(rs->npages), sizeof(long),
-			      GFP_KERNEL_ACCOUNT);
+			      AMDGPU_USERPTR_GFP);
 	if (!rs->starts)
 		return -ENOMEM;
 

@@ -2,7 +2,14 @@
 #ifndef __AMDGPU_USERPTR_RANGE_H__
 #define __AMDGPU_USERPTR_RANGE_H__
 
+#include <linux/gfp_types.h>
 #include <linux/types.h>
+
+/*
+ * For arrays whose size user space decides: charged to its memory cgroup, and when
+ * there is no room the ioctl fails, nobody is killed and no stack is dumped.
+ */
+#define AMDGPU_USERPTR_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 /**
  * enum amdgpu_userptr_state - what the driver knows of the pages of a range

@@ -20,7 +20,7 @@ mutants()
 	invalid-entries-kept|_mn.c|s/^\tif (marked)$/\tif (!marked)/||$batch --run-subtest unlisted
 	wait-removed|_mn.c|s/dma_resv_wait_timeout(batch->bo->parent->tbo.base.resv,/1 ?: &/||$batch --run-subtest busy-*
 	walk-not-checked|_mn.c|s/mmu_interval_read_retry(&n->base, n->seq)/false/||${batch}_race --run-subtest consistent-*
-	final-check-missing|.c|s/^\treturn amdgpu_userptr_ranges_clean(&batch->ranges) &&$/\treturn true \|\|/||${batch}_race --run-subtest consistent-move-two
+	final-check-missing|.c|s/^\treturn amdgpu_userptr_ranges_clean(&batch->ranges) &&$/\treturn batch \&\&/||${batch}_race --run-subtest consistent-move-two
 	no-deadline|_mn.c|s/time_after(jiffies, deadline)/false/g||${batch}_race --run-subtest livelock-reclaim
 	notifiers-leaked|.c|s/^\tamdgpu_userptr_batch_remove_notifiers(batch);$//||$batch
 	flush-missing|_vm.c|s/last && up->flush/false/||$batch

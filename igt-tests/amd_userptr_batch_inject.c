@@ -423,9 +423,31 @@ static void inject_complete(void)
  * Description: Objects of the slab allocator are not to be had, each in turn, at
  *	%arg[1].
  *
+ * arg[1]:
+ *
+ * @create-one:			creation with one range
+ * @create-many:		creation with so many ranges that the arrays are
+ *				several pages
+ * @create-large:		creation with an array larger than any slab
+ * @map-one:			GEM_VA, one range
+ * @map-many:			GEM_VA, many ranges
+ */
+
+/**
  * SUBTEST: fail-page-alloc-sweep-%s
  * Description: The same with pages, at %arg[1].
  *
+ * arg[1]:
+ *
+ * @create-one:			creation with one range
+ * @create-many:		creation with so many ranges that the arrays are
+ *				several pages
+ * @create-large:		creation with an array larger than any slab
+ * @map-one:			GEM_VA, one range
+ * @map-many:			GEM_VA, many ranges
+ */
+
+/**
  * SUBTEST: usercopy-sweep-%s
  * Description: The same with copies from and to user memory, at %arg[1].
  *
@@ -437,10 +459,9 @@ static void inject_complete(void)
  * @create-large:		creation with an array larger than any slab
  * @map-one:			GEM_VA, one range
  * @map-many:			GEM_VA, many ranges
- * @first-one:			the first submission, one range (only user copies)
- * @first-many:			the first submission, many ranges (only user copies)
+ * @first-one:			the first submission, one range
+ * @first-many:			the first submission, many ranges
  * @restore-many:		a submission that restores a third of the ranges
- *				(only user copies)
  */
 static const struct {
 	const char *name;

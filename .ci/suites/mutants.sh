@@ -29,6 +29,7 @@ mutants()
 	all-ranges-written|_vm.c|s/^\t\tif (!fresh) {$/\t\tif (false) {/||${batch}_debug --run-subtest restore-only-changed*
 	dma-mapping-kept|_mn.c|s/^\t\t\tamdgpu_userptr_batch_dma_unmap(batch, r);$//|--iommu|$batch
 	dma-mapping-for-writing|_dma.c|s/READONLY ? DMA_TO_DEVICE :/READONLY ? DMA_FROM_DEVICE :/|--iommu|$batch --run-subtest readonly
+	not-marked-dirty|_dma.c|s/^\tamdgpu_userptr_mark_dirty(batch, r);$//||${batch}_pages --run-subtest kept-*
 	bytes-not-returned|.c|s/^\tatomic64_sub(batch->accounted, &mgr->bytes);$//||${batch}_uapi
 	handle-after-error|.c|s/^\tif (amdgpu_userptr_batch_has_userq(&fpriv->userq_mgr)) {$/\tif (false) {/||${batch}_share --run-subtest userq-queue-first-*
 	queue-not-refused|.c|s/^\t\t\tr = -EOPNOTSUPP;$/\t\t\tr = 0;/||${batch}_share --run-subtest userq-batch-first-*

@@ -64,7 +64,7 @@ tree_prepare()
 		fi
 		[ -n "$MIRROR" ] ||
 			die $EX_NETWORK "this machine's apt names no Debian mirror: give one with --mirror"
-		need_space 2000 "the Debian tree"
+		need_space 2500 "the Debian tree"
 		drop "$tree_tmp"
 		stage tree "Debian tree" \
 			as_root "$VM_DIR/host/make-tree" "$tree_tmp" "$MIRROR" "$VM_DIR/tree.list"

@@ -3,7 +3,8 @@
 # Boot the VM, run one command in it, say how it went. Sourced after the others.
 # The caller sets the VM_* variables below before vm_run.
 
-VM_GPU=1			# 0: no virtual GPU
+VM_GPUS=1			# how many virtual GPUs; 0: none
+VM_GPUS_MAX=4			# as many as supervise watches
 VM_DRIVER=1			# 0: do not load amdgpu
 # The driver's own limit for a job is 2 s, which an emulated CPU on a busy machine can miss
 # although the job is done.
@@ -69,6 +70,7 @@ qemu_args()
 		-machine memory-backend=ram -nodefaults -no-user-config -nographic -no-reboot
 		-chardev stdio,id=console,signal=off -serial chardev:console
 		-device pcie-root-port,id=virtio,chassis=2,slot=2
+		-chardev socket,id=monitor,fd=4 -mon chardev=monitor,mode=readline
 		-chardev socket,id=frames,fd=3 -object rng-random,id=rng,filename=/dev/urandom
 		-kernel "$KERNEL/bzImage" -initrd "$GUEST/initramfs")
 	# 5-level page tables only make every walk of an emulated CPU longer
@@ -99,6 +101,24 @@ share_args()
 	virtio_args "virtio-9p-pci,fsdev=$1,mount_tag=$1"
 }
 
+# gpu_args N: virtual GPU N, a process and the device in QEMU that it serves. The files that
+# all of them would write alike are written by the first.
+gpu_args()
+{
+	local gpu=$1 files=() counters=counters.json
+	if [ "$gpu" = 0 ]; then
+		files=(--write-rom "$RUN_DIR/rom" --write-firmware "$RUN_DIR/firmware")
+	else
+		counters=counters-$gpu.json
+	fi
+	# shellcheck disable=SC2086 # words are wanted
+	write_words "$BUILD/vgpu/vgpu" --socket "$RUN_DIR/gpu$gpu" --strict \
+		--counters "$VM_LOG/$counters" "${files[@]}" $VM_GPU_ARGS >"$RUN_DIR/gpu$gpu.argv"
+	# slot 2 is the virtio devices'
+	QEMU+=(-device "pcie-root-port,id=rp$gpu,chassis=$((gpu * 2 + 1)),slot=$((gpu * 2 + 1))"
+		-device "{\"driver\":\"vfio-user-pci\",\"bus\":\"rp$gpu\",\"romfile\":\"$RUN_DIR/rom\",\"x-msg-timeout\":60000,\"socket\":{\"path\":\"$RUN_DIR/gpu$gpu\",\"type\":\"unix\"}}")
+}
+
 # make_run_dir: sets RUN_DIR, a directory for one VM; those of killed runs are removed
 make_run_dir()
 {
@@ -116,7 +136,7 @@ write_words() { printf '%s\0' "$@"; }
 # vm_run CMD...: sets VM_STATUS (what run exits with) and VM_LOG
 vm_run()
 {
-	local append device=() supervise=() args=()
+	local append gpu supervise=() args=()
 
 	case "$CACHE$PROJECT$VM_SHARE" in
 	*[[:space:],]*) die $EX_USAGE "a path with a space or a comma cannot be shown to the VM: $CACHE, $PROJECT, $VM_SHARE" ;;
@@ -137,7 +157,7 @@ vm_run()
 	write_words PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
 		"TERM=${TERM:-dumb}" LC_ALL=C.UTF-8 USER=root "VM_RAM_MIB=$VM_RAM_MIB" \
 		"VM_KERNEL=$FLAVOUR" "VM_ACCEL=${ACCEL%%,*}" AMDGPU_ENABLE_USERQTEST=1 "${VM_ENV[@]}" >"$RUN_DIR/env"
-	if [ "$VM_DRIVER" = 1 ] && [ "$VM_GPU" = 1 ]; then
+	if [ "$VM_DRIVER" = 1 ] && [ "$VM_GPUS" -gt 0 ]; then
 		# shellcheck disable=SC2086 # words are wanted
 		write_words /usr/sbin/modprobe amdgpu $VM_MODULE_ARGS >"$RUN_DIR/modprobe"
 	else
@@ -147,7 +167,7 @@ vm_run()
 	# clocks of an emulated CPU are worth neither a watchdog nor a panic; a dead kernel must end the VM
 	append="console=ttyS0 panic=-1 oops=panic hung_task_panic=1 tsc=unstable no_timer_check no5lvl"
 	append+=" vm.cache=$CACHE vm.project=$PROJECT vm.build=$BUILD vm.kernel=$KERNEL"
-	append+=" vm.swap=$VM_SWAP_MIB vm.tty=$VM_TTY vm.cwd=/root"
+	append+=" vm.swap=$VM_SWAP_MIB vm.tty=$VM_TTY vm.cwd=/root vm.gpus=$VM_GPUS"
 	[ -z "$VM_SHARE" ] || append+=" vm.share=1"
 	# strict: what is unmapped is flushed before dma_unmap returns, not some time later
 	[ "$VM_IOMMU" = 0 ] || append+=" intel_iommu=on iommu.strict=1 iommu.passthrough=0"
@@ -165,19 +185,15 @@ vm_run()
 	# caching-mode: the guest tells of new mappings too, and QEMU passes them to the device.
 	# Before the devices behind it. Virtio devices of this kind do not go through it.
 	[ "$VM_IOMMU" = 0 ] || QEMU+=(-device "intel-iommu,caching-mode=on,intremap=off")
-	if [ "$VM_GPU" = 1 ]; then
-		# shellcheck disable=SC2206 # words are wanted
-		device=("$BUILD/vgpu/vgpu" --socket "$RUN_DIR/gpu" --strict --counters "$VM_LOG/counters.json"
-			--write-rom "$RUN_DIR/rom" --write-firmware "$RUN_DIR/firmware" $VM_GPU_ARGS)
-		QEMU+=(-device pcie-root-port,id=rp0,chassis=1,slot=1
-			-device "{\"driver\":\"vfio-user-pci\",\"bus\":\"rp0\",\"romfile\":\"$RUN_DIR/rom\",\"x-msg-timeout\":60000,\"socket\":{\"path\":\"$RUN_DIR/gpu\",\"type\":\"unix\"}}")
-	fi
+	for ((gpu = 0; gpu < VM_GPUS; gpu++)); do
+		gpu_args $gpu
+	done
 	supervise=("$GUEST/supervise" -t "$VM_TIMEOUT" -a "$VM_SILENCE" -c "$VM_LOG/console" -r "$RUN_DIR/report")
 	[ "$VM_TTY" = 0 ] || supervise+=(-i)
 	printf '%q ' "${QEMU[@]}" >"$VM_LOG/qemu"
 	say "$(cat "$VM_LOG/qemu")"
 
-	args=("$VM_DIR/host/session" "$RUN_DIR" "$VM_LOG" ${#device[@]} "${device[@]}" "${supervise[@]}" -- "${QEMU[@]}")
+	args=("$VM_DIR/host/session" "$RUN_DIR" "$VM_LOG" "${supervise[@]}" -- "${QEMU[@]}")
 	in_tree_exec "${args[@]}" <&0 &
 	vm_pid=$!
 	wait "$vm_pid"
@@ -190,9 +206,8 @@ vm_run()
 # vm_judge: from the report to VM_STATUS, with a line for what is not the command's own doing
 vm_judge()
 {
-	local kind text device
+	local kind text device log gpu
 	read -r kind text < <(grep -v -e '^taint ' -e '^note ' "$RUN_DIR/report" 2>/dev/null)
-	device=$(cat "$RUN_DIR/device" 2>/dev/null)
 	cp "$RUN_DIR/report" "$VM_LOG/" 2>/dev/null
 	sed -n 's/^note /run: note: /p' "$RUN_DIR/report" >&2 2>/dev/null
 	case $kind in
@@ -215,11 +230,15 @@ vm_judge()
 		;;
 	esac
 	vm_taint "$(sed -n 's/^taint //p' "$RUN_DIR/report" 2>/dev/null)"
-	if [ "$VM_GPU" = 1 ] && [ "${device:-none}" != 0 ]; then
-		say_error "the virtual GPU ended with status ${device:-none} (log: $VM_LOG/vgpu)"
-		grep -E '^vgpu: +[0-9]+ +(error|guest)' "$VM_LOG/vgpu" | head -n 5 | sed 's/^/     | /' >&2
+	for ((gpu = 0; gpu < VM_GPUS; gpu++)); do
+		device=$(cat "$RUN_DIR/gpu$gpu.status" 2>/dev/null)
+		[ "${device:-none}" != 0 ] || continue
+		log=$VM_LOG/vgpu
+		[ $gpu = 0 ] || log+=-$gpu
+		say_error "the virtual GPU ended with status ${device:-none} (log: $log)"
+		grep -E '^vgpu: +[0-9]+ +(error|guest)' "$log" | head -n 5 | sed 's/^/     | /' >&2
 		[ "$VM_STATUS" != 0 ] || VM_STATUS=$EX_STRICT
-	fi
+	done
 	vm_forget_old
 }
 

@@ -361,10 +361,12 @@ static int run_quietly(char **argv)
 	return WIFEXITED(st) ? WEXITSTATUS(st) : 128 + WTERMSIG(st);
 }
 
-/* load_driver: modprobe amdgpu with the arguments in RUN/modules; the card must appear */
+/* load_driver: the words in RUN/modprobe are its command line; all cards must appear */
 static void load_driver(void)
 {
+	unsigned long gpus = strtoul(word("vm.gpus", "1"), NULL, 0);
 	char **argv = split(RUN "/modprobe");
+	char path[64];
 	int r, i;
 
 	/* the kernel starts us without one */
@@ -374,10 +376,20 @@ static void load_driver(void)
 	r = run_quietly(argv);
 	if (r)
 		refuse("modprobe amdgpu failed with status %d", r);
-	for (i = 0; i < 100 && access("/dev/dri/renderD128", F_OK); i++)
+	snprintf(path, sizeof(path), "/dev/dri/renderD%lu", 127 + gpus);
+	for (i = 0; i < 100 && access(path, F_OK); i++)
 		usleep(10000);
-	if (access("/dev/dri/renderD128", F_OK))
-		refuse("amdgpu is loaded, but drives no device");
+	if (access(path, F_OK))
+		refuse("amdgpu is loaded, but drives less than %lu devices", gpus);
+}
+
+/* the supervisor presses the power button to wake a guest that sleeps to idle */
+static void power_button(void)
+{
+	char *argv[] = { "/usr/sbin/modprobe", "button", NULL };
+
+	if (run_quietly(argv))
+		fprintf(stderr, "init: no power button\n");
 }
 
 /* ----------------------------------------------------------------- command */
@@ -597,6 +609,7 @@ int main(void)
 		make_root();
 		set_up();
 		load_driver();
+		power_button();
 		status = run_command();
 
 		/* what is left of the command must not write to /share any more */

@@ -3,15 +3,18 @@
  * Runs QEMU and looks after it: passes the guest's frames on to stdout and stderr,
  * writes the console to a log, and says how it ended.
  *
- *	supervise [-t SECONDS] [-a SECONDS] [-d PID] [-i] -c LOG -r REPORT -- QEMU...
+ *	supervise [-t SECONDS] [-a SECONDS] [-w SECONDS] [-d PID]... [-i] -c LOG -r REPORT -- QEMU...
  *
  * -t  end the VM after this many seconds in all (default: never)
  * -a  the VM is lost when no frame came for so long (default 180, 0: never);
  *     the console does not count: a kernel can print although nothing else works
- * -d  the process that serves the device: its end is the VM's end
+ * -w  press the machine's power button when no frame came for so long (default 8, 0:
+ *     never). A guest that sleeps to idle wakes up; QEMU's clock wakes it from S3 only.
+ * -d  a process that serves a device, up to four times: its end is the VM's end
  * -i  interactive: the terminal is the guest's
  *
- * QEMU gets the frame channel as descriptor 3 and the console as its stdout. The
+ * QEMU gets the frame channel as descriptor 3, a monitor for people ("readline") as
+ * descriptor 4 and the console as its stdout. The
  * REPORT file has one line: "status N", "failed TEXT" (the guest could not run the
  * command), "qemu TEXT" (QEMU did not start a guest) or "lost TEXT"; and then
  * "taint N" and "note TEXT" lines. Exit status: 0 when the report was written.
@@ -37,7 +40,10 @@
 #include "../frame.h"
 
 #define QEMU_FRAME_FD	3
+#define QEMU_MONITOR_FD	4
+#define FIRST_FREE_FD	10	/* above those that have a meaning for QEMU */
 #define DYING_S		30	/* how long a dying kernel may take */
+#define DEVICES		4
 
 static struct termios cooked;
 static bool raw;
@@ -45,7 +51,9 @@ static volatile sig_atomic_t resized = 1;
 
 struct vm {
 	pid_t qemu;
-	int frames, console, device, log;
+	int frames, monitor, console, log;
+	int devices[DEVICES];
+	unsigned int num_devices;
 	FILE *report;
 	bool hello, done;
 	double dead;			/* when the kernel said that it is dying */
@@ -261,30 +269,32 @@ static void send_size(struct vm *vm)
  */
 static int start(struct vm *vm, char **argv)
 {
-	int frames[2], console[2], failed[2], err = 0;
+	int frames[2], monitor[2], console[2], failed[2], err = 0;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, frames) ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, monitor) ||
 	    pipe2(console, O_CLOEXEC) || pipe2(failed, O_CLOEXEC))
 		return -errno;
 	vm->qemu = fork();
 	if (vm->qemu < 0)
 		return -errno;
 	if (!vm->qemu) {
+		int f = fcntl(frames[1], F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+		int m = fcntl(monitor[1], F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		err = fcntl(failed[1], F_DUPFD_CLOEXEC, FIRST_FREE_FD);
 		dup2(open("/dev/null", O_RDONLY), 0);
 		dup2(console[1], 1);
 		dup2(console[1], 2);
-		/* out of the way of QEMU's descriptor */
-		err = fcntl(failed[1], F_DUPFD_CLOEXEC, QEMU_FRAME_FD + 1);
-		if (frames[1] == QEMU_FRAME_FD)
-			fcntl(frames[1], F_SETFD, 0);
-		else
-			dup2(frames[1], QEMU_FRAME_FD);
+		dup2(f, QEMU_FRAME_FD);
+		dup2(m, QEMU_MONITOR_FD);
 		execvp(argv[0], argv);
 		write_all(err, &errno, sizeof(errno));
 		_exit(127);
 	}
 	close(frames[1]);
+	close(monitor[1]);
 	close(console[1]);
 	close(failed[1]);
 	if (read(failed[0], &err, sizeof(err)) == sizeof(err)) {
@@ -292,14 +302,34 @@ static int start(struct vm *vm, char **argv)
 		return -err;
 	}
 	close(failed[0]);
+	vm->monitor = monitor[0];
 	vm->frames = frames[0];
 	vm->console = console[0];
 	return 0;
 }
 
-static void run(struct vm *vm, double limit, double silence, bool interactive)
+/*
+ * press_button - press and release the power button
+ *
+ * The guest has nobody who would power off for it. What the monitor prints meanwhile
+ * is of no interest, but must not fill its socket.
+ */
+static void press_button(struct vm *vm)
 {
-	double begin = now(), heard = begin, ended = 0;
+	static const char text[] = "system_powerdown\n";
+	char buf[4096];
+
+	while (recv(vm->monitor, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+	/* a monitor that does not read is the monitor of a QEMU that hangs */
+	if (send(vm->monitor, text, strlen(text), MSG_DONTWAIT) < 0 && errno != EAGAIN)
+		perror("supervise: power button");
+}
+
+static void run(struct vm *vm, double limit, double silence, double wake, bool interactive)
+{
+	enum { FIRST_DEVICE = 3 };
+	double begin = now(), heard = begin, pressed = begin, ended = 0;
 	char buf[4096];
 	ssize_t n;
 
@@ -307,13 +337,19 @@ static void run(struct vm *vm, double limit, double silence, bool interactive)
 		struct pollfd p[] = {
 			{ .fd = vm->frames, .events = POLLIN },
 			{ .fd = vm->console, .events = POLLIN },
-			{ .fd = vm->device, .events = POLLIN },
 			{ .fd = interactive && vm->hello && !vm->done ? 0 : -1, .events = POLLIN },
+			[FIRST_DEVICE ... FIRST_DEVICE + DEVICES - 1] = { .fd = -1 },
 		};
+		unsigned int i;
+
+		for (i = 0; i < vm->num_devices; i++) {
+			p[FIRST_DEVICE + i].fd = vm->devices[i];
+			p[FIRST_DEVICE + i].events = POLLIN;
+		}
 
 		if (interactive && vm->hello && resized)
 			send_size(vm);
-		if (poll(p, 4, 500) < 0 && errno != EINTR)
+		if (poll(p, FIRST_DEVICE + vm->num_devices, 500) < 0 && errno != EINTR)
 			return;
 		if (p[0].revents) {
 			heard = now();
@@ -328,12 +364,13 @@ static void run(struct vm *vm, double limit, double silence, bool interactive)
 			close(vm->console);
 			vm->console = -1;
 		}
-		if (p[2].revents && !vm->done) {
-			vm->device = -1;
+		for (i = 0; i < vm->num_devices; i++) {
+			if (!p[FIRST_DEVICE + i].revents || vm->done)
+				continue;
 			snprintf(vm->why, sizeof(vm->why), "the virtual GPU's process ended");
 			return;
 		}
-		if (p[3].revents) {
+		if (p[2].revents) {
 			n = read(0, buf, sizeof(buf));
 			if (n > 0)
 				to_guest(vm, FRAME_IN, buf, n);
@@ -342,6 +379,10 @@ static void run(struct vm *vm, double limit, double silence, bool interactive)
 		}
 		if (vm->frames < 0 && vm->console < 0)
 			return;
+		if (wake && vm->hello && !vm->done && now() - heard > wake && now() - pressed > wake) {
+			press_button(vm);
+			pressed = now();
+		}
 		/* the power-off may take a moment, but not for ever */
 		if (vm->done && !ended)
 			ended = now();
@@ -364,13 +405,13 @@ static void run(struct vm *vm, double limit, double silence, bool interactive)
 
 int main(int argc, char **argv)
 {
-	static struct vm vm = { .device = -1 };
+	static struct vm vm;
 	const char *log = NULL, *report = NULL;
-	double limit = 0, silence = 180;
+	double limit = 0, silence = 180, wake = 8;
 	bool interactive = false;
 	int c, st;
 
-	while ((c = getopt(argc, argv, "+t:a:d:ic:r:")) != -1) {
+	while ((c = getopt(argc, argv, "+t:a:w:d:ic:r:")) != -1) {
 		switch (c) {
 		case 't':
 			limit = atof(optarg);
@@ -378,9 +419,15 @@ int main(int argc, char **argv)
 		case 'a':
 			silence = atof(optarg);
 			break;
+		case 'w':
+			wake = atof(optarg);
+			break;
 		case 'd':
-			vm.device = syscall(SYS_pidfd_open, atoi(optarg), 0);
-			if (vm.device < 0)
+			if (vm.num_devices == DEVICES)
+				return 2;
+			/* one that cannot be watched is not: poll() leaves out what is negative */
+			vm.devices[vm.num_devices] = syscall(SYS_pidfd_open, atoi(optarg), 0);
+			if (vm.devices[vm.num_devices++] < 0)
 				fprintf(stderr, "supervise: cannot watch the virtual GPU: %s\n", strerror(errno));
 			break;
 		case 'i':
@@ -418,7 +465,7 @@ int main(int argc, char **argv)
 		fprintf(vm.report, "qemu %s: %s\n", argv[optind], strerror(-st));
 		return fclose(vm.report) ? 1 : 0;
 	}
-	run(&vm, limit, silence, interactive);
+	run(&vm, limit, silence, wake, interactive);
 	if (vm.why[0] || !vm.done)
 		kill(vm.qemu, SIGKILL);
 	else if (vm.frames >= 0 || vm.console >= 0)

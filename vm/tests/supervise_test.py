@@ -10,6 +10,7 @@ and on stdout. A step is a pair of a name and a value, see fake().
 """
 import os
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -18,6 +19,7 @@ import tempfile
 import time
 
 FRAME_FD = 3
+MONITOR_FD = 4
 U32 = struct.Struct("=I")
 FOR_EVER = ("sleep", 600)
 HELLO = ("h", b"")
@@ -25,12 +27,12 @@ PANIC = "Kernel panic - not syncing: Attempted to kill init!\r\n"
 
 
 class Case:
-    def __init__(self, steps, report, options=(), out="", device=None, program=None):
+    def __init__(self, steps, report, options=(), out="", devices=(), program=None):
         self.steps = steps
         self.report = report        # regular expressions, one for each line
         self.options = options
         self.out = out
-        self.device = device        # seconds that the device's process lives
+        self.devices = devices      # seconds that each device's process lives
         self.program = program      # instead of the fake
 
 
@@ -68,7 +70,16 @@ CASES = {
     "no-watch": Case([HELLO, ("sleep", 1), ("s", U32.pack(0))], ["status 0"], ["-a", "0"]),
     "time-limit": Case([HELLO] + [("a", b""), ("sleep", 0.2)] * 300,
                        ["lost not finished after 1 s"], ["-t", "1"]),
-    "device-ends": Case([HELLO, FOR_EVER], ["lost the virtual GPU's process ended"], device=0.5),
+    # a guest that sleeps says nothing until the power button is pressed
+    "sleeps": Case([HELLO, ("button", b"system_powerdown\n"), ("button", b"system_powerdown\n"),
+                    ("s", U32.pack(0))], ["status 0"], ["-w", "1"]),
+    "awake": Case([HELLO] + [("a", b""), ("sleep", 0.2)] * 15 + [("no-button", 0), ("s", U32.pack(0))],
+                  ["status 0"], ["-w", "1"]),
+    "no-button": Case([HELLO, ("sleep", 2), ("no-button", 0), ("s", U32.pack(0))], ["status 0"],
+                      ["-w", "0"]),
+    "second-device-ends": Case([HELLO, FOR_EVER], ["lost the virtual GPU's process ended"],
+                               devices=[600, 0.5]),
+    "device-ends": Case([HELLO, FOR_EVER], ["lost the virtual GPU's process ended"], devices=[0.5]),
 }
 
 
@@ -82,6 +93,15 @@ def fake(steps):
             os.kill(os.getpid(), value)
         elif what == "console":
             os.write(1, value.encode())
+        elif what == "no-button":
+            if select.select([MONITOR_FD], [], [], 0)[0]:
+                os._exit(1)
+        elif what == "button":
+            # QEMU's monitor greets, and repeats what is typed
+            os.write(MONITOR_FD, b"QEMU monitor\r\n(qemu) ")
+            pressed = os.read(MONITOR_FD, len(value))
+            if pressed != value:
+                os._exit(1)
         elif what == "bytes":
             os.write(FRAME_FD, value)
         else:
@@ -92,14 +112,14 @@ def run(supervise, name, case, folder):
     """Returns what is wrong."""
     report = os.path.join(folder, "report")
     args = [supervise, "-c", os.path.join(folder, "console"), "-r", report, *case.options]
-    device = None
-    if case.device:
-        device = subprocess.Popen(["sleep", str(case.device)])
+    devices = [subprocess.Popen(["sleep", str(seconds)]) for seconds in case.devices]
+    for device in devices:
         args += ["-d", str(device.pid)]
     args += ["--"] + ([case.program] if case.program else [sys.executable, __file__, "--fake", name])
     done = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           stdin=subprocess.DEVNULL, timeout=60)
-    if device:
+    for device in devices:
+        device.kill()
         device.wait()
     if done.returncode:
         yield f"exit status {done.returncode}: {done.stderr}"

@@ -154,6 +154,7 @@ static int start(struct cp *cp, enum vgpu_engine engine,
 	cfg.client = cq->env.client;
 	cfg.exec = exec;
 	cfg.priv = cq;
+	cfg.user = m->user;
 	snprintf(cfg.name, sizeof(cfg.name), "%s %u.%u.%u%s",
 		 m->me == CP_ME_FW ? "kiq" :
 		 engine == VGPU_ENGINE_GFX ? "gfx" : "comp",

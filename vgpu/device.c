@@ -16,6 +16,7 @@
 #include "device.h"
 #include "counters.h"
 #include "deadline.h"
+#include "gate.h"
 
 #define FLAT_REGS	(1u << 17)	/* dwords of a 512 KiB register BAR */
 #define SPARSE_BITS	12
@@ -46,6 +47,7 @@ struct engine {
 struct vgpu {
 	struct vgpu_config cfg;
 	struct counters *counters;
+	struct gates *gates;
 
 	pthread_mutex_t reg_lock;
 	pthread_cond_t reg_changed;
@@ -92,6 +94,11 @@ bool vgpu_strict_tlb(struct vgpu *dev)
 bool vgpu_broken(struct vgpu *dev, enum vgpu_break what)
 {
 	return dev->cfg.broken & what;
+}
+
+struct gates *vgpu_gates(struct vgpu *dev)
+{
+	return dev->gates;
 }
 
 void *vgpu_block_priv(struct vgpu *dev, const struct vgpu_block *block)
@@ -566,10 +573,11 @@ static int init_core(struct vgpu *dev)
 	pthread_condattr_destroy(&attr);
 
 	dev->counters = counters_create();
+	dev->gates = gates_create();
 	dev->flat = calloc(FLAT_REGS, sizeof(*dev->flat));
 	dev->flat_range = calloc(FLAT_REGS, sizeof(*dev->flat_range));
 	dev->doorbells = calloc(DOORBELLS, sizeof(*dev->doorbells));
-	if (!dev->counters || !dev->flat || !dev->flat_range || !dev->doorbells)
+	if (!dev->counters || !dev->gates || !dev->flat || !dev->flat_range || !dev->doorbells)
 		return -ENOMEM;
 	return 0;
 }
@@ -624,6 +632,7 @@ void vgpu_destroy(struct vgpu *dev)
 	dev->n_ranges = 0;
 	if (dev->flat)
 		reset_registers(dev);
+	gates_destroy(dev->gates);
 	counters_destroy(dev->counters);
 	free(dev->ranges);
 	free(dev->doorbells);

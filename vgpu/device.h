@@ -103,6 +103,8 @@ void *vgpu_vram(struct vgpu *dev);
 uint64_t vgpu_vram_size(struct vgpu *dev);
 bool vgpu_strict_tlb(struct vgpu *dev);
 bool vgpu_broken(struct vgpu *dev, enum vgpu_break what);
+/* Where the engines' packets can be held: gate.h. */
+struct gates *vgpu_gates(struct vgpu *dev);
 /*
  * What init() of @block stored in *priv; NULL if the device has no such block.
  * For the services below, which get no priv of their own.

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "blocks.h"
+#include "control.h"
 #include "images.h"
 #include "transport.h"
 
@@ -78,6 +79,8 @@ static void help(void)
 "  --socket PATH          serve one client there, then exit\n"
 "  --vram MIB             size of VRAM, a power of two (default %d)\n"
 "  --strict               keep translations until the driver flushes them\n"
+"  --control PATH         socket on which engines are held, stepped and counted:\n"
+"                         see vgpu-control --help\n"
 "  --counters FILE        write all counters to FILE as JSON at exit\n"
 "  --trace                log each register access and packet\n"
 "  --write-rom FILE       write the VBIOS image for the client's ROM\n"
@@ -229,15 +232,26 @@ static int summarize(struct vgpu *dev, const char *counters)
 }
 
 static int serve(const char *path, uint64_t vram_size, struct vgpu_config *cfg,
-		 const char *counters)
+		 const char *counters, const char *control_path)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
+	struct control *control = NULL;
 	struct vgpu *dev;
 	int r, err;
 
+	/* First: the client may use both as soon as it sees the other one. */
+	if (control_path) {
+		control = control_create(control_path, &err);
+		if (!control) {
+			fprintf(stderr, "vgpu: %s: %s\n", control_path, strerror(-err));
+			return FAILED;
+		}
+	}
 	transport = transport_create(path, vram_size, log_line);
-	if (!transport)
+	if (!transport) {
+		control_destroy(control);
 		return FAILED;
+	}
 	cfg->vram_size = vram_size;
 	cfg->vram = transport_vram(transport);
 	cfg->host = transport_ops();
@@ -247,14 +261,19 @@ static int serve(const char *path, uint64_t vram_size, struct vgpu_config *cfg,
 	dev = vgpu_create(cfg, blocks, &err);
 	if (!dev) {
 		fprintf(stderr, "vgpu: device: %s\n", strerror(-err));
+		control_destroy(control);
 		goto out;
 	}
+	signal(SIGPIPE, SIG_IGN);
+	err = control ? control_start(control, dev) : 0;
+	if (err)
+		fprintf(stderr, "vgpu: control: %s\n", strerror(-err));
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	err = transport_run(transport, dev);
 	if (err)
 		fprintf(stderr, "vgpu: %s: %s\n", path, strerror(-err));
+	control_destroy(control);
 	/* Silence the engines before anything is summed up. */
 	vgpu_reset(dev);
 	r = summarize(dev, counters);
@@ -269,11 +288,12 @@ out:
 
 int main(int argc, char **argv)
 {
-	enum { SOCKET = 1, VRAM, STRICT, COUNTERS, TRACE, ROM, FIRMWARE, BREAK, HELP };
+	enum { SOCKET = 1, VRAM, STRICT, CONTROL, COUNTERS, TRACE, ROM, FIRMWARE, BREAK, HELP };
 	static const struct option options[] = {
 		{ "socket", required_argument, NULL, SOCKET },
 		{ "vram", required_argument, NULL, VRAM },
 		{ "strict", no_argument, NULL, STRICT },
+		{ "control", required_argument, NULL, CONTROL },
 		{ "counters", required_argument, NULL, COUNTERS },
 		{ "trace", no_argument, NULL, TRACE },
 		{ "write-rom", required_argument, NULL, ROM },
@@ -283,6 +303,7 @@ int main(int argc, char **argv)
 		{ 0 },
 	};
 	const char *socket = NULL, *rom = NULL, *firmware = NULL, *counters = NULL;
+	const char *control = NULL;
 	uint64_t vram = DEFAULT_VRAM_MIB;
 	struct vgpu_config cfg = { 0 };
 	int c, r = OK;
@@ -297,6 +318,9 @@ int main(int argc, char **argv)
 			break;
 		case STRICT:
 			cfg.strict_tlb = true;
+			break;
+		case CONTROL:
+			control = optarg;
 			break;
 		case COUNTERS:
 			counters = optarg;
@@ -334,6 +358,6 @@ int main(int argc, char **argv)
 	if (!r && firmware)
 		r = write_firmware(firmware);
 	if (!r && socket)
-		r = serve(socket, vram << 20, &cfg, counters);
+		r = serve(socket, vram << 20, &cfg, counters, control);
 	return r;
 }

@@ -223,6 +223,8 @@ static int run_ib(struct pm4_run *run, struct ib *ib, uint32_t pos)
 			pos += n;
 			continue;
 		}
+		if (vgpu_queue_packet(run->q))
+			return stopped(run, ib, pos);
 		p = ib_fetch(run, ib, pos, n);
 		if (!p)
 			return 0;

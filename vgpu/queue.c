@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "deadline.h"
+#include "gate.h"
 #include "queue.h"
 
 #define FETCH_DW	256	/* dwords read from the ring at once */
@@ -22,6 +23,7 @@
 struct vgpu_queue {
 	struct vgpu *dev;
 	struct vgpu_queue_config cfg;
+	struct gate *gate;
 	pthread_t thread;
 
 	pthread_mutex_t lock;
@@ -126,6 +128,16 @@ static uint64_t unwrap(struct vgpu_queue *q, uint64_t wptr)
 	return q->rptr + ((wptr - q->rptr) & (q->cfg.size_dw - 1));
 }
 
+static bool stopping(void *arg)
+{
+	return vgpu_queue_stopping(arg);
+}
+
+int vgpu_queue_packet(struct vgpu_queue *q)
+{
+	return gate_enter(q->gate, true, stopping, q) ? 0 : -ECANCELED;
+}
+
 /* Execute up to the write pointer; false when the queue is to stop. */
 static bool run(struct vgpu_queue *q, uint64_t wptr)
 {
@@ -136,13 +148,15 @@ static bool run(struct vgpu_queue *q, uint64_t wptr)
 	q->fetched = q->fetched_end = 0;
 	q->fetch_error = 0;
 	while (q->rptr != q->limit) {
-		if (vgpu_queue_stopping(q))
+		if (vgpu_queue_stopping(q) ||
+		    !gate_enter(q->gate, false, stopping, q))
 			return false;
 		/* Fetch first: what cannot be read is not executed. */
 		vgpu_queue_dword(q, q->rptr);
 		n = q->fetch_error;
 		if (!n)
 			n = q->cfg.exec(q, q->cfg.priv, q->rptr, q->limit);
+		gate_leave(q->gate, n > 0);
 		if (!n)
 			return true;
 		if (n > 0 && (uint64_t)n > q->limit - q->rptr)
@@ -250,6 +264,11 @@ struct vgpu_queue *vgpu_queue_start(struct vgpu *dev,
 	q->cfg = *cfg;
 	q->rptr = cfg->rptr;
 	q->wptr = cfg->wptr;
+	q->gate = gate_of(vgpu_gates(dev), cfg->name, cfg->user);
+	if (!q->gate) {
+		free(q);
+		return NULL;
+	}
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -296,6 +315,7 @@ void vgpu_queue_stop(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr)
 		pthread_detach(q->thread);
 		return;
 	}
+	gate_wake(q->gate);
 	depth = vgpu_reg_lock_suspend(q->dev);
 	pthread_join(q->thread, NULL);
 	vgpu_reg_lock_resume(q->dev, depth);

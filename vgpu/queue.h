@@ -33,6 +33,7 @@ struct vgpu_queue_config {
 	uint64_t wptr_poll;		/* write pointer's address, read once: or 0 */
 	bool wptr_poll_kernel;		/* wptr_poll is an address of VMID 0 */
 	uint32_t doorbell;		/* bound by the queue; UINT32_MAX: none */
+	bool user;			/* a process's own; for its gate, see gate.h */
 	bool rptr_report_wrapped;	/* report rptr modulo size */
 	vgpu_queue_exec exec;
 	void *priv;
@@ -52,6 +53,12 @@ struct vgpu *vgpu_queue_dev(struct vgpu_queue *q);
 const struct vgpu_queue_config *vgpu_queue_config(struct vgpu_queue *q);
 /* New write pointer in dwords, from a doorbell or a register. */
 void vgpu_queue_kick(struct vgpu_queue *q, uint64_t wptr);
+/*
+ * For exec callbacks: a packet within the ring's packet, such as one of an
+ * indirect buffer, is about to begin; waits while the engine is held. 0, or
+ * -ECANCELED when the queue is being stopped.
+ */
+int vgpu_queue_packet(struct vgpu_queue *q);
 /* Ring dword at position @pos (not wrapped). For exec callbacks. */
 uint32_t vgpu_queue_dword(struct vgpu_queue *q, uint64_t pos);
 /*

@@ -261,6 +261,7 @@ static int user_config(const struct vgpu_queue_map *m,
 		.wptr_poll = m->wptr_addr,
 		.wptr_poll_kernel = m->wptr_addr,
 		.doorbell = m->doorbell,
+		.user = m->user,
 		.exec = sdma_exec,
 	};
 	cfg->client.vmid = m->vmid;

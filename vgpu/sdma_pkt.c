@@ -592,7 +592,9 @@ static int exec_ib(struct sdma_run *ring, const uint32_t *ib, uint32_t dw,
 	run.sq->ib_offset = 0;
 	for (; run.pos < dw; run.pos += r) {
 		run.left = dw - run.pos;
-		r = vgpu_queue_stopping(run.q) ? -ECANCELED : exec_one(&run);
+		r = vgpu_queue_packet(run.q);
+		if (!r)
+			r = vgpu_queue_stopping(run.q) ? -ECANCELED : exec_one(&run);
 		if (!r) {
 			vgpu_count(run.dev, VGPU_LOG_GUEST,
 				   "sdma: packet reaches beyond its indirect buffer");

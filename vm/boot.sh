@@ -105,18 +105,22 @@ share_args()
 # all of them would write alike are written by the first.
 gpu_args()
 {
-	local gpu=$1 files=() counters=counters.json
+	local gpu=$1 files=() counters=counters.json port=org.amdgpu.vgpu.control
 	if [ "$gpu" = 0 ]; then
 		files=(--write-rom "$RUN_DIR/rom" --write-firmware "$RUN_DIR/firmware")
 	else
 		counters=counters-$gpu.json
+		port+=.$gpu
 	fi
 	# shellcheck disable=SC2086 # words are wanted
 	write_words "$BUILD/vgpu/vgpu" --socket "$RUN_DIR/gpu$gpu" --strict \
-		--counters "$VM_LOG/$counters" "${files[@]}" $VM_GPU_ARGS >"$RUN_DIR/gpu$gpu.argv"
+		--control "$RUN_DIR/control$gpu" --counters "$VM_LOG/$counters" "${files[@]}" \
+		$VM_GPU_ARGS >"$RUN_DIR/gpu$gpu.argv"
 	# slot 2 is the virtio devices'
 	QEMU+=(-device "pcie-root-port,id=rp$gpu,chassis=$((gpu * 2 + 1)),slot=$((gpu * 2 + 1))"
-		-device "{\"driver\":\"vfio-user-pci\",\"bus\":\"rp$gpu\",\"romfile\":\"$RUN_DIR/rom\",\"x-msg-timeout\":60000,\"socket\":{\"path\":\"$RUN_DIR/gpu$gpu\",\"type\":\"unix\"}}")
+		-device "{\"driver\":\"vfio-user-pci\",\"bus\":\"rp$gpu\",\"romfile\":\"$RUN_DIR/rom\",\"x-msg-timeout\":60000,\"socket\":{\"path\":\"$RUN_DIR/gpu$gpu\",\"type\":\"unix\"}}"
+		-chardev "socket,id=control$gpu,path=$RUN_DIR/control$gpu"
+		-device "virtserialport,chardev=control$gpu,name=$port")
 }
 
 # make_run_dir: sets RUN_DIR, a directory for one VM; those of killed runs are removed
@@ -156,7 +160,8 @@ vm_run()
 	write_words "$@" >"$RUN_DIR/argv"
 	write_words PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
 		"TERM=${TERM:-dumb}" LC_ALL=C.UTF-8 USER=root "VM_RAM_MIB=$VM_RAM_MIB" \
-		"VM_KERNEL=$FLAVOUR" "VM_ACCEL=${ACCEL%%,*}" AMDGPU_ENABLE_USERQTEST=1 "${VM_ENV[@]}" >"$RUN_DIR/env"
+		"VM_KERNEL=$FLAVOUR" "VM_ACCEL=${ACCEL%%,*}" AMDGPU_ENABLE_USERQTEST=1 \
+		IGT_AMD_ENGINE_CONTROL=/build/vgpu/vgpu-control "${VM_ENV[@]}" >"$RUN_DIR/env"
 	if [ "$VM_DRIVER" = 1 ] && [ "$VM_GPUS" -gt 0 ]; then
 		# shellcheck disable=SC2086 # words are wanted
 		write_words /usr/sbin/modprobe amdgpu $VM_MODULE_ARGS >"$RUN_DIR/modprobe"

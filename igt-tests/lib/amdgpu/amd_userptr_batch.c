@@ -377,11 +377,12 @@ void batch_buffer_fini(struct batch_buffer *b)
 }
 
 static void gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size,
-		     uint64_t leave)
+		     uint64_t leave, bool rings)
 {
 	struct drm_amdgpu_info_hw_ip sdma = {};
 	struct amdgpu_gpu_info info = {};
 	uint32_t major, minor;
+	int r;
 
 	igt_require_f(getpagesize() == BATCH_PAGE, "pages of %d bytes\n",
 		      getpagesize());
@@ -389,15 +390,15 @@ static void gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size,
 	gpu->fd = fd;
 	/* not deduplicated: in a child process the parent's is another file */
 	do_or_die(amdgpu_device_initialize2(fd, false, &major, &minor, &gpu->dev));
-	igt_require_f(!amdgpu_query_info(gpu->dev, AMDGPU_INFO_GEM_USERPTR_BATCH,
-					 sizeof(gpu->info), &gpu->info),
-		      "kernel without GEM_USERPTR_BATCH\n");
+	r = amdgpu_query_info(gpu->dev, AMDGPU_INFO_GEM_USERPTR_BATCH,
+			      sizeof(gpu->info), &gpu->info);
+	igt_require_f(!r || !rings, "kernel without GEM_USERPTR_BATCH\n");
 	do_or_die(amdgpu_query_gpu_info(gpu->dev, &info));
 	igt_require_f(info.family_id >= AMDGPU_FAMILY_AI,
 		      "SDMA packets of family %u are not known here\n",
 		      info.family_id);
 	do_or_die(amdgpu_query_hw_ip_info(gpu->dev, AMDGPU_HW_IP_DMA, 0, &sdma));
-	igt_require_f(sdma.available_rings, "no SDMA ring for kernel submissions\n");
+	igt_require_f(sdma.available_rings || !rings, "no SDMA ring for kernel submissions\n");
 
 	if (leave) {
 		uint64_t va;
@@ -421,7 +422,21 @@ static void gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size,
  */
 void batch_gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size)
 {
-	gpu_init(gpu, fd, staging_size, 0);
+	gpu_init(gpu, fd, staging_size, 0, true);
+}
+
+/**
+ * batch_gpu_init_queues:
+ * @gpu: to be initialized
+ * @fd: render node; stays the caller's
+ * @staging_size: size in bytes of the buffer that is the other end of copies
+ *
+ * For tests of user queues: the kernel may have no rings for submissions, and no
+ * batch userptr, which leaves @gpu->info empty.
+ */
+void batch_gpu_init_queues(struct batch_gpu *gpu, int fd, uint64_t staging_size)
+{
+	gpu_init(gpu, fd, staging_size, 0, false);
 }
 
 /**
@@ -435,7 +450,7 @@ void batch_gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size)
  */
 void batch_gpu_init_beside(struct batch_gpu *gpu, int fd, uint64_t staging_size)
 {
-	gpu_init(gpu, fd, staging_size, 1ull << 30);
+	gpu_init(gpu, fd, staging_size, 1ull << 30, true);
 }
 
 /**

@@ -147,6 +147,7 @@ void batch_check_range(struct batch_pieces *pieces, unsigned int i, uint32_t see
 
 /* device */
 void batch_gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size);
+void batch_gpu_init_queues(struct batch_gpu *gpu, int fd, uint64_t staging_size);
 void batch_gpu_init_beside(struct batch_gpu *gpu, int fd, uint64_t staging_size);
 void batch_gpu_fini(struct batch_gpu *gpu);
 void batch_buffer_init(struct batch_gpu *gpu, struct batch_buffer *b, uint64_t size);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Scattered memory at one GPU address, as one batch userptr BO or as one plain
+ * userptr BO for each range, for work of user queues; and what can happen to it.
+ */
+#ifndef AMD_USERPTR_VIEW_H
+#define AMD_USERPTR_VIEW_H
+
+#include "lib/amdgpu/amd_userptr_queue.h"
+
+/**
+ * struct view - memory at one GPU address
+ * @gpu: file that it is in
+ * @pieces: the memory
+ * @batch: one BO of all ranges, else a BO for each
+ * @flags: AMDGPU_GEM_USERPTR_* of the BOs
+ * @handles: GEM handles
+ * @num_handles: number of @handles; 0 while there are no BOs
+ * @va: GPU address of all ranges, in BO order
+ * @va_handle: reservation of @va
+ * @seeds: pattern that each range should hold
+ */
+struct view {
+	struct batch_gpu *gpu;
+	struct batch_pieces *pieces;
+	bool batch;
+	uint32_t flags;
+	uint32_t *handles;
+	unsigned int num_handles;
+	uint64_t va;
+	amdgpu_va_handle va_handle;
+	uint32_t *seeds;
+};
+
+/**
+ * struct view_change - something that happens to memory
+ * @name: for subtests
+ * @apply: lets it happen to every @step-th range, starting with the first; those then
+ *	hold the pattern of a new seed, if the event does not keep the contents
+ * @keeps: the contents are the same afterwards
+ * @swap: needs swap
+ * @all: invalidates all ranges, whatever was asked for
+ */
+struct view_change {
+	const char *name;
+	void (*apply)(struct view *v, unsigned int step, uint32_t seed);
+	bool keeps;
+	bool swap;
+	bool all;
+};
+
+#define VIEW_CHANGES 7
+extern const struct view_change view_changes[VIEW_CHANGES];
+/* the first of them, for tests that want just any */
+#define VIEW_DONTNEED (&view_changes[0])
+#define VIEW_REMAP (&view_changes[1])
+
+/* life */
+void view_init(struct view *v, struct batch_gpu *gpu, const struct batch_layout *layout,
+	       bool batch, uint32_t flags, uint32_t seed);
+void view_fini(struct view *v);
+void view_create(struct view *v);
+void view_destroy(struct view *v);
+
+/* what happens to it */
+void view_change(struct view *v, const struct view_change *change, unsigned int step,
+		 uint32_t seed);
+unsigned int view_changed(const struct view *v, const struct view_change *change,
+			  unsigned int step);
+
+/* what the GPU sees and does */
+void view_emit_read(struct view *v, struct userq *q);
+void view_emit_write(struct view *v, struct userq *q, uint32_t seed);
+void view_check_staging(struct view *v, struct userq *q);
+void view_check_cpu(struct view *v);
+void view_read(struct view *v, struct userq *q);
+void view_write(struct view *v, struct userq *q, uint32_t seed);
+
+#endif

@@ -91,6 +91,8 @@ static void *client_thread(void *arg)
 			have = 0;
 		}
 	}
+	/* A client that has no more requests waits for the end of the answers. */
+	shutdown(cl->fd, SHUT_RDWR);
 	__atomic_store_n(&cl->over, true, __ATOMIC_RELEASE);
 	return NULL;
 }

@@ -324,6 +324,28 @@ static void socket_talk(void)
 	ring_fini(&r);
 }
 
+/* As "echo count all | nc -U": nothing more to ask is no reason not to be answered. */
+static void half_closed(void)
+{
+	struct timeval limit = { .tv_sec = 5 };
+	struct ring_rig r;
+	struct peer p;
+	char c;
+	int fd;
+
+	REQUIRE(!ring_init(&r, true));
+	REQUIRE(peer_start(&p, &r));
+	fd = peer_connect(&p);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	say(fd, "count all\n");
+	shutdown(fd, SHUT_WR);
+	expect(fd, "ok 0\n");
+	CHECK_EQ(recv(fd, &c, 1, 0), 0);
+	close(fd);
+	control_destroy(p.c);
+	ring_fini(&r);
+}
+
 static void many_clients(void)
 {
 	struct ring_rig r;
@@ -389,6 +411,7 @@ static const struct test_case tests[] = {
 	{ "selections", selections },
 	{ "stop-held", stop_held },
 	{ "socket", socket_talk },
+	{ "half-closed", half_closed },
 	{ "many-clients", many_clients },
 	{ "bad-path", bad_path },
 };

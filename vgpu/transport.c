@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vfio-user transport: the only file, with transport_dma.c, that knows
- * libvfio-user.
+ * vfio-user transport: the only file, with transport_dma.c and
+ * transport_recv.c, that knows libvfio-user.
  *
  * The library is not thread-safe, so it is entered with lib_lock held. Engine
  * threads that raise an interrupt never wait for that lock: they note the
@@ -366,6 +366,7 @@ struct transport *transport_create(const char *path, uint64_t vram_size,
 	r = -errno;
 	if (!t->vfu)
 		goto err;
+	transport_recv_init(t->vfu);
 	vfu_setup_log(t->vfu, lib_log, LOG_INFO);
 	r = setup_device(t);
 	if (r)

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue.c for fuzzers: no threads. A queue executes when fuzz_queues_run() says so, on
+ * the caller's thread. A packet that waits is asked a few times; then its queue counts as
+ * being stopped, as it would be in the end, and executes nothing more.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "fuzz.h"
+#include "queue.h"
+
+#define FETCH_DW	64
+/* Limits of one input. Without them a loop in a guest's buffer is a hang. */
+#define MAX_PACKETS	4000
+#define MAX_CHECKS	200	/* of vgpu_queue_stopping() */
+#define MAX_POLLS	3	/* of one wait */
+
+struct vgpu_queue {
+	struct vgpu_queue *next;
+	struct vgpu *dev;
+	struct vgpu_queue_config cfg;
+	uint64_t rptr, wptr, limit;
+	uint64_t seen;		/* write pointer that was dealt with */
+	bool started, stopping, running, orphan;
+	int fetch_error;
+	uint64_t fetched, fetched_end;
+	uint32_t fetch[FETCH_DW];
+};
+
+static struct vgpu_queue *queues;
+static unsigned int packets, checks;
+static bool eager, busy;
+
+void fuzz_queues_eager(bool on)
+{
+	eager = on;
+}
+
+void fuzz_queues_begin(void)
+{
+	packets = 0;
+	checks = 0;
+}
+
+unsigned int fuzz_queues_packets(void)
+{
+	return packets;
+}
+
+struct vgpu *vgpu_queue_dev(struct vgpu_queue *q)
+{
+	return q->dev;
+}
+
+const struct vgpu_queue_config *vgpu_queue_config(struct vgpu_queue *q)
+{
+	return &q->cfg;
+}
+
+bool vgpu_queue_stopping(struct vgpu_queue *q)
+{
+	if (++checks > MAX_CHECKS)
+		q->stopping = true;
+	return q->stopping;
+}
+
+int vgpu_queue_packet(struct vgpu_queue *q)
+{
+	return vgpu_queue_stopping(q) ? -ECANCELED : 0;
+}
+
+void vgpu_queue_kick(struct vgpu_queue *q, uint64_t wptr)
+{
+	q->wptr = wptr;
+	if (eager && !busy)
+		fuzz_queues_run();
+}
+
+static void doorbell(struct vgpu *dev, void *priv, uint32_t index, uint64_t value)
+{
+	struct vgpu_queue *q = priv;
+
+	(void)dev;
+	(void)index;
+	vgpu_queue_kick(q, value >> q->cfg.rptr_shift);
+}
+
+static void fetch(struct vgpu_queue *q, uint64_t pos)
+{
+	uint32_t at = pos & (q->cfg.size_dw - 1);
+	uint64_t n = FETCH_DW;
+	int r;
+
+	if (n > q->cfg.size_dw - at)
+		n = q->cfg.size_dw - at;
+	if (n > q->limit - pos)
+		n = q->limit - pos;
+	r = vgpu_mem_read(q->dev, &q->cfg.client, q->cfg.base + at * 4ull,
+			  q->fetch, n * 4);
+	if (r)
+		q->fetch_error = r;
+	q->fetched = pos;
+	q->fetched_end = pos + n;
+}
+
+uint32_t vgpu_queue_dword(struct vgpu_queue *q, uint64_t pos)
+{
+	if (pos >= q->limit)
+		return 0;
+	if (pos < q->fetched || pos >= q->fetched_end)
+		fetch(q, pos);
+	return q->fetch[pos - q->fetched];
+}
+
+int vgpu_queue_wait(struct vgpu_queue *q, bool (*ready)(void *arg), void *arg)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_POLLS; i++)
+		if (ready(arg))
+			return 0;
+	q->stopping = true;
+	return -ECANCELED;
+}
+
+static void report_rptr(struct vgpu_queue *q)
+{
+	uint64_t rptr = q->rptr;
+
+	if (!q->cfg.rptr_report)
+		return;
+	if (q->cfg.rptr_report_wrapped)
+		rptr &= q->cfg.size_dw - 1;
+	vgpu_mem_write64(q->dev, &q->cfg.client, q->cfg.rptr_report & ~7ull,
+			 rptr << q->cfg.rptr_shift);
+}
+
+static uint64_t unwrap(struct vgpu_queue *q, uint64_t wptr)
+{
+	if (wptr - q->rptr <= q->cfg.size_dw)
+		return wptr;
+	return q->rptr + ((wptr - q->rptr) & (q->cfg.size_dw - 1));
+}
+
+static void unlink_queue(struct vgpu_queue *q)
+{
+	struct vgpu_queue **p;
+
+	for (p = &queues; *p != q; p = &(*p)->next)
+		;
+	*p = q->next;
+}
+
+/* The first look at the write pointer in memory, as queue_thread() does. */
+static void look_once(struct vgpu_queue *q)
+{
+	struct vgpu_client poller = q->cfg.client;
+	uint64_t wptr;
+
+	q->started = true;
+	if (q->cfg.wptr_poll_kernel)
+		poller.vmid = 0;
+	if (q->cfg.wptr_poll && q->wptr == q->cfg.wptr &&
+	    !vgpu_mem_read64(q->dev, &poller, q->cfg.wptr_poll, &wptr))
+		q->wptr = wptr >> q->cfg.rptr_shift;
+	report_rptr(q);
+	q->seen = q->rptr;
+}
+
+/* Up to the write pointer. @q may be gone afterwards. */
+static void run(struct vgpu_queue *q)
+{
+	int n = 0;
+
+	q->running = true;
+	if (!q->started)
+		look_once(q);
+	q->seen = q->wptr;
+	q->limit = unwrap(q, q->wptr);
+	q->fetched = q->fetched_end = 0;
+	q->fetch_error = 0;
+	while (q->rptr != q->limit && !vgpu_queue_stopping(q)) {
+		if (++packets > MAX_PACKETS)
+			q->stopping = true;
+		vgpu_queue_dword(q, q->rptr);
+		n = q->fetch_error;
+		if (!n)
+			n = q->cfg.exec(q, q->cfg.priv, q->rptr, q->limit);
+		if (!n)
+			break;
+		if (n < 0 || (uint64_t)n > q->limit - q->rptr) {
+			q->stopping = true;
+			break;
+		}
+		q->rptr += n;
+		report_rptr(q);
+	}
+	q->running = false;
+	if (q->orphan) {
+		unlink_queue(q);
+		free(q);
+	}
+}
+
+void fuzz_queues_run(void)
+{
+	struct vgpu_queue *q;
+
+	/* A packet may start and stop queues: begin anew after each. */
+	busy = true;
+	do {
+		for (q = queues; q; q = q->next)
+			if (!q->stopping && (!q->started || q->seen != q->wptr))
+				break;
+		if (q)
+			run(q);
+	} while (q);
+	busy = false;
+}
+
+struct vgpu_queue *vgpu_queue_start(struct vgpu *dev,
+				    const struct vgpu_queue_config *cfg, int *err)
+{
+	struct vgpu_queue *q;
+
+	*err = -EINVAL;
+	if (!cfg->size_dw || (cfg->size_dw & (cfg->size_dw - 1)) ||
+	    cfg->rptr_shift > 3)
+		return NULL;
+	*err = -ENOMEM;
+	q = calloc(1, sizeof(*q));
+	if (!q)
+		return NULL;
+	q->dev = dev;
+	q->cfg = *cfg;
+	q->rptr = q->seen = cfg->rptr;
+	q->wptr = cfg->wptr;
+	if (cfg->doorbell != UINT32_MAX) {
+		*err = vgpu_doorbell_bind(dev, cfg->doorbell, doorbell, q);
+		if (*err) {
+			free(q);
+			return NULL;
+		}
+	}
+	*err = 0;
+	q->next = queues;
+	queues = q;
+	return q;
+}
+
+void vgpu_queue_stop(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr)
+{
+	if (q->cfg.doorbell != UINT32_MAX)
+		vgpu_doorbell_unbind(q->dev, q->cfg.doorbell);
+	q->stopping = true;
+	if (rptr)
+		*rptr = q->rptr;
+	if (wptr)
+		*wptr = unwrap(q, q->wptr);
+	if (q->running) {
+		q->orphan = true;
+		return;
+	}
+	unlink_queue(q);
+	free(q);
+}

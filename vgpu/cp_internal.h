@@ -33,6 +33,7 @@ struct cp_queue {
 	uint64_t mqd_addr;		/* 0: set up by registers */
 	uint32_t *regs;			/* the slot's registers as loaded */
 	bool detached;			/* being stopped, not to be found */
+	bool hung;			/* by a bad packet; under the register lock */
 };
 
 /* All under the register lock. */

@@ -81,6 +81,7 @@ static void hung(void *priv)
 	struct cp *cp = cq->cp;
 
 	vgpu_reg_lock(cp->dev);
+	cq->hung = true;
 	memcpy(slot_regs(cp, cq->env.engine, cq->slot), cq->regs,
 	       slot_bytes(cq->env.engine));
 	*slot_active(cp, cq->env.engine, cq->slot) = 1;
@@ -188,32 +189,37 @@ err_unlock:
 	return r;
 }
 
+static void save(struct cp *cp, enum vgpu_engine engine, uint64_t mqd_addr,
+		 uint64_t rptr, uint64_t wptr, const struct pm4_saved *saved)
+{
+	cp_mqd_save(cp->dev, engine, mqd_addr, rptr, wptr);
+	vgpu_mem_write(cp->dev, &firmware, mqd_addr + cp_mqd_firmware(engine),
+		       saved, sizeof(*saved));
+}
+
 /*
  * Stop @cq, which the caller found and detached under the register lock, and
- * free it. @save: keep its pointers in its MQD; guest memory is accessed.
+ * free it.
  */
-static void stop(struct cp *cp, struct cp_queue *cq, bool save, bool reset)
+static void stop(struct cp *cp, struct cp_queue *cq, enum vgpu_unmap how)
 {
 	struct cp_queue **p;
 	uint64_t rptr, wptr;
 
 	vgpu_queue_stop(cq->q, &rptr, &wptr);
 	/* A queue that was reset begins behind what hung. */
-	if (reset) {
+	if (how == VGPU_UNMAP_RESET) {
 		rptr = wptr;
-		cq->env.saved.levels = 0;
+		cq->env.saved = (struct pm4_saved){ 0 };
 	}
-	if (save && cq->mqd_addr) {
-		cp_mqd_save(cp->dev, cq->env.engine, cq->mqd_addr, rptr, wptr);
-		vgpu_mem_write(cp->dev, &firmware, cq->mqd_addr +
-			       cp_mqd_firmware(cq->env.engine), &cq->env.saved,
-			       sizeof(cq->env.saved));
-	}
+	if (how != VGPU_UNMAP_DROP && cq->mqd_addr)
+		save(cp, cq->env.engine, cq->mqd_addr, rptr, wptr,
+		     &cq->env.saved);
 	vgpu_log(cp->dev, VGPU_LOG_TRACE,
 		 "cp: unmapped me %u pipe %u queue %u, doorbell 0x%x, at %llu of %llu%s",
 		 cq->env.me, cq->env.pipe, cq->env.queue, cq->env.doorbell,
 		 (unsigned long long)rptr, (unsigned long long)wptr,
-		 reset ? ", reset" : "");
+		 how == VGPU_UNMAP_RESET ? ", reset" : "");
 
 	vgpu_reg_lock(cp->dev);
 	for (p = &cp->queues; *p != cq; p = &(*p)->next)
@@ -241,7 +247,7 @@ static void stop_locked(struct cp *cp, struct cp_queue *cq)
 
 	cq->detached = true;
 	depth = vgpu_reg_lock_suspend(cp->dev);
-	stop(cp, cq, false, false);
+	stop(cp, cq, VGPU_UNMAP_DROP);
 	vgpu_reg_lock_resume(cp->dev, depth);
 }
 
@@ -327,50 +333,111 @@ static int map(struct cp *cp, enum vgpu_engine engine,
 	return start(cp, engine, m, &hqd, regs, &saved);
 }
 
+/* The mapped queue with this doorbell; the register lock is held. */
+static struct cp_queue *find(struct cp *cp, enum vgpu_engine engine,
+			     uint32_t doorbell)
+{
+	struct cp_queue *cq;
+
+	for (cq = cp->queues; cq; cq = cq->next)
+		if (cq->env.engine == engine && cq->env.doorbell == doorbell &&
+		    !cq->env.kiq && !cq->detached)
+			return cq;
+	return NULL;
+}
+
+/*
+ * A micro engine that has met a bad packet does not answer a request to
+ * preempt its queue.
+ */
 static int unmap(struct cp *cp, enum vgpu_engine engine, uint32_t doorbell,
-		 bool reset)
+		 enum vgpu_unmap how)
+{
+	struct cp_queue *cq;
+	int r = -ENOENT;
+
+	vgpu_reg_lock(cp->dev);
+	cq = find(cp, engine, doorbell);
+	if (cq) {
+		r = cq->hung && how == VGPU_UNMAP_SAVE ? -ETIMEDOUT : 0;
+		cq->detached = !r;
+	}
+	vgpu_reg_unlock(cp->dev);
+	if (!r)
+		stop(cp, cq, how);
+	return r;
+}
+
+static int state(struct cp *cp, enum vgpu_engine engine, uint32_t doorbell,
+		 struct vgpu_queue_state *st)
 {
 	struct cp_queue *cq;
 
 	vgpu_reg_lock(cp->dev);
-	for (cq = cp->queues; cq; cq = cq->next)
-		if (cq->env.engine == engine && cq->env.doorbell == doorbell &&
-		    !cq->env.kiq && !cq->detached)
-			break;
-	if (cq)
-		cq->detached = true;
+	cq = find(cp, engine, doorbell);
+	if (cq) {
+		/* It cannot go away: that takes its being detached first. */
+		st->halted = vgpu_queue_where(cq->q, &st->rptr, &st->wptr);
+		st->size = vgpu_queue_config(cq->q)->size_dw;
+		st->hung = cq->hung;
+	}
 	vgpu_reg_unlock(cp->dev);
-	if (!cq)
-		return -ENOENT;
-	stop(cp, cq, true, reset);
-	return 0;
+	return cq ? 0 : -ENOENT;
 }
 
-static int map_gfx(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m)
+static int discard(struct cp *cp, enum vgpu_engine engine,
+		   const struct vgpu_queue_map *m)
 {
-	(void)dev;
-	return map(priv, VGPU_ENGINE_GFX, m);
+	const struct pm4_saved afresh = { 0 };
+	uint32_t regs[CP_HQD_REGS];
+	struct cp_hqd hqd;
+	uint64_t wptr;
+	int r;
+
+	r = cp_mqd_load(cp->dev, engine, m->mqd_addr, regs, &hqd);
+	if (r)
+		return r;
+	wptr = hqd.wptr;
+	if (m->wptr_addr)
+		r = vgpu_mem_read64(cp->dev, &firmware, m->wptr_addr & ~7ull,
+				    &wptr);
+	if (!r)
+		save(cp, engine, m->mqd_addr, wptr, wptr, &afresh);
+	return r;
 }
 
-static int unmap_gfx(struct vgpu *dev, void *priv, uint32_t doorbell, bool reset)
-{
-	(void)dev;
-	return unmap(priv, VGPU_ENGINE_GFX, doorbell, reset);
+#define ENGINE_OPS(name, ENGINE)					\
+static int map_##name(struct vgpu *dev, void *priv,			\
+		      const struct vgpu_queue_map *m)			\
+{									\
+	(void)dev;							\
+	return map(priv, ENGINE, m);					\
+}									\
+									\
+static int unmap_##name(struct vgpu *dev, void *priv, uint32_t doorbell, \
+			enum vgpu_unmap how)				\
+{									\
+	(void)dev;							\
+	return unmap(priv, ENGINE, doorbell, how);			\
+}									\
+									\
+static int state_##name(struct vgpu *dev, void *priv, uint32_t doorbell, \
+			struct vgpu_queue_state *st)			\
+{									\
+	(void)dev;							\
+	return state(priv, ENGINE, doorbell, st);			\
+}									\
+									\
+static int discard_##name(struct vgpu *dev, void *priv,			\
+			  const struct vgpu_queue_map *m)		\
+{									\
+	(void)dev;							\
+	return discard(priv, ENGINE, m);				\
+}									\
+									\
+const struct vgpu_engine_ops cp_##name##_ops = {			\
+	map_##name, unmap_##name, state_##name, discard_##name,		\
 }
 
-static int map_compute(struct vgpu *dev, void *priv,
-		       const struct vgpu_queue_map *m)
-{
-	(void)dev;
-	return map(priv, VGPU_ENGINE_COMPUTE, m);
-}
-
-static int unmap_compute(struct vgpu *dev, void *priv, uint32_t doorbell,
-			 bool reset)
-{
-	(void)dev;
-	return unmap(priv, VGPU_ENGINE_COMPUTE, doorbell, reset);
-}
-
-const struct vgpu_engine_ops cp_gfx_ops = { map_gfx, unmap_gfx };
-const struct vgpu_engine_ops cp_compute_ops = { map_compute, unmap_compute };
+ENGINE_OPS(gfx, VGPU_ENGINE_GFX);
+ENGINE_OPS(compute, VGPU_ENGINE_COMPUTE);

@@ -51,7 +51,8 @@ static bool is_scheduler(unsigned int slot)
 static void stop_slot(struct cp *cp, unsigned int slot)
 {
 	if (is_scheduler(slot))
-		vgpu_engine_unmap(cp->dev, VGPU_ENGINE_MES, UINT32_MAX, true);
+		vgpu_engine_unmap(cp->dev, VGPU_ENGINE_MES, UINT32_MAX,
+				  VGPU_UNMAP_DROP);
 	cp_slot_stop(cp, slot);
 }
 
@@ -142,7 +143,8 @@ static void soft_reset_write(struct vgpu *dev, void *priv, uint32_t reg,
 	vgpu_reg_poke(dev, reg, value);
 	if (!VFIELD_GET(value, GRBM_SOFT_RESET, SOFT_RESET_CP))
 		return;
-	vgpu_engine_unmap(dev, VGPU_ENGINE_MES, UINT32_MAX, true);
+	vgpu_engine_unmap(dev, VGPU_ENGINE_MES, UINT32_MAX,
+				  VGPU_UNMAP_DROP);
 	cp_stop_all(priv, NULL, 0);
 }
 
@@ -154,7 +156,8 @@ static void mes_cntl_write(struct vgpu *dev, void *priv, uint32_t reg,
 
 	vgpu_reg_poke(dev, reg, value);
 	if (halt || VFIELD_GET(value, CP_MES_CNTL, MES_PIPE0_RESET))
-		vgpu_engine_unmap(dev, VGPU_ENGINE_MES, UINT32_MAX, true);
+		vgpu_engine_unmap(dev, VGPU_ENGINE_MES, UINT32_MAX,
+				  VGPU_UNMAP_DROP);
 	if (halt || VFIELD_GET(value, CP_MES_CNTL, MES_PIPE1_RESET))
 		cp_slot_stop(priv, cp_slot(CP_ME_FW, 1, 0));
 }

@@ -520,14 +520,38 @@ int vgpu_engine_map(struct vgpu *dev, enum vgpu_engine engine,
 }
 
 int vgpu_engine_unmap(struct vgpu *dev, enum vgpu_engine engine,
-		      uint32_t doorbell, bool reset)
+		      uint32_t doorbell, enum vgpu_unmap how)
 {
 	struct engine *e;
 
 	if (engine >= VGPU_ENGINES || !dev->engines[engine].ops)
 		return -EINVAL;
 	e = &dev->engines[engine];
-	return e->ops->unmap(dev, e->priv, doorbell, reset);
+	return e->ops->unmap(dev, e->priv, doorbell, how);
+}
+
+int vgpu_engine_state(struct vgpu *dev, enum vgpu_engine engine,
+		      uint32_t doorbell, struct vgpu_queue_state *state)
+{
+	struct engine *e;
+
+	if (engine >= VGPU_ENGINES || !dev->engines[engine].ops ||
+	    !dev->engines[engine].ops->state)
+		return -EINVAL;
+	e = &dev->engines[engine];
+	return e->ops->state(dev, e->priv, doorbell, state);
+}
+
+int vgpu_engine_discard(struct vgpu *dev, enum vgpu_engine engine,
+			const struct vgpu_queue_map *m)
+{
+	struct engine *e;
+
+	if (engine >= VGPU_ENGINES || !dev->engines[engine].ops ||
+	    !dev->engines[engine].ops->discard)
+		return -EINVAL;
+	e = &dev->engines[engine];
+	return e->ops->discard(dev, e->priv, m);
 }
 
 /* ---- life ---- */

@@ -304,20 +304,52 @@ struct vgpu_queue_map {
 	bool user;		/* a process's own queue, found by its doorbell */
 };
 
+/* How a queue leaves its slot. */
+enum vgpu_unmap {
+	/*
+	 * Preempt it: it stops at a packet boundary or in a wait, and where it
+	 * stands is saved in its MQD. -ETIMEDOUT if it is hung.
+	 */
+	VGPU_UNMAP_SAVE,
+	/* Reset it, whatever it does: its MQD says that all of it was executed. */
+	VGPU_UNMAP_RESET,
+	/* Stop it, whatever it does; no memory is written. */
+	VGPU_UNMAP_DROP,
+};
+
+/* What a mapped queue is doing. */
+struct vgpu_queue_state {
+	/* In the unit of its write pointer, not wrapped; size of its ring. */
+	uint64_t rptr, wptr, size;
+	bool hung;		/* by a bad packet: only a reset gets it out */
+	bool halted;		/* by an error; executes nothing any more */
+};
+
 struct vgpu_engine_ops {
 	/* 0, -EBUSY (slot or doorbell taken), -EINVAL, -ENOSPC, -ENOMEM */
 	int (*map)(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m);
+	/* 0, -ENOENT (no queue with this doorbell), -ETIMEDOUT */
+	int (*unmap)(struct vgpu *dev, void *priv, uint32_t doorbell,
+		     enum vgpu_unmap how);
+	/* May be NULL, as the next. 0 or -ENOENT */
+	int (*state)(struct vgpu *dev, void *priv, uint32_t doorbell,
+		     struct vgpu_queue_state *state);
 	/*
-	 * Stop the queue with this doorbell at a packet boundary, save read and
-	 * write pointer in its MQD. @reset: drop it wherever it stands.
+	 * What VGPU_UNMAP_RESET does to the MQD of a queue that is not mapped.
+	 * 0, -EINVAL, -EFAULT
 	 */
-	int (*unmap)(struct vgpu *dev, void *priv, uint32_t doorbell, bool reset);
+	int (*discard)(struct vgpu *dev, void *priv,
+		       const struct vgpu_queue_map *m);
 };
 void vgpu_engine_register(struct vgpu *dev, enum vgpu_engine engine,
 			  const struct vgpu_engine_ops *ops, void *priv);
 int vgpu_engine_map(struct vgpu *dev, enum vgpu_engine engine,
 		    const struct vgpu_queue_map *m);
 int vgpu_engine_unmap(struct vgpu *dev, enum vgpu_engine engine,
-		      uint32_t doorbell, bool reset);
+		      uint32_t doorbell, enum vgpu_unmap how);
+int vgpu_engine_state(struct vgpu *dev, enum vgpu_engine engine,
+		      uint32_t doorbell, struct vgpu_queue_state *state);
+int vgpu_engine_discard(struct vgpu *dev, enum vgpu_engine engine,
+			const struct vgpu_queue_map *m);
 
 #endif

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "blocks.h"
+#include "deadline.h"
 #include "mes_internal.h"
 
 #define FRAME_DW	API_FRAME_SIZE_IN_DWORDS
@@ -42,40 +43,75 @@ static int do_misc(struct mes *mes, const union frame *f)
 
 static int do_set_hw_rsrc(struct mes *mes, const union frame *f)
 {
-	return mes_set_hw_resources(mes, &f->set_hw_rsrc);
+	int r;
+
+	pthread_mutex_lock(&mes->lock);
+	r = mes_set_hw_resources(mes, &f->set_hw_rsrc);
+	pthread_mutex_unlock(&mes->lock);
+	return r;
 }
 
 static int do_add_queue(struct mes *mes, const union frame *f)
 {
-	return mes_add_queue(mes, &f->add_queue);
+	int r;
+
+	pthread_mutex_lock(&mes->lock);
+	r = mes_add_queue(mes, &f->add_queue);
+	pthread_mutex_unlock(&mes->lock);
+	return r;
 }
 
 static int do_remove_queue(struct mes *mes, const union frame *f)
 {
-	return mes_remove_queue(mes, &f->remove_queue);
+	int r;
+
+	pthread_mutex_lock(&mes->lock);
+	r = mes_remove_queue(mes, &f->remove_queue);
+	pthread_mutex_unlock(&mes->lock);
+	return r;
 }
 
 static int do_suspend(struct mes *mes, const union frame *f)
 {
-	return mes_suspend(mes, &f->suspend);
+	int r;
+
+	pthread_mutex_lock(&mes->lock);
+	r = mes_suspend(mes, &f->suspend);
+	pthread_mutex_unlock(&mes->lock);
+	return r;
 }
 
 static int do_resume(struct mes *mes, const union frame *f)
 {
-	return mes_resume(mes, &f->resume);
+	int r;
+
+	pthread_mutex_lock(&mes->lock);
+	r = mes_resume(mes, &f->resume);
+	pthread_mutex_unlock(&mes->lock);
+	return r;
 }
 
 static int do_reset(struct mes *mes, const union frame *f)
 {
-	return mes_reset_queue(mes, &f->reset);
+	int r;
+
+	pthread_mutex_lock(&mes->lock);
+	r = mes_reset_queue(mes, &f->reset);
+	pthread_mutex_unlock(&mes->lock);
+	return r;
 }
 
 static int do_update_root(struct mes *mes, const union frame *f)
 {
-	return mes_update_root(mes, &f->update_root);
+	int r;
+
+	pthread_mutex_lock(&mes->lock);
+	r = mes_update_root(mes, &f->update_root);
+	pthread_mutex_unlock(&mes->lock);
+	return r;
 }
 
-/* Scheduling policy: all queues run at once here, there is nothing to tune. */
+/* Scheduling policy: the quanta of ADD_QUEUE alone count; see mes_slots.c. */
 static int do_nothing(struct mes *mes, const union frame *f)
 {
 	(void)mes;
@@ -208,8 +244,10 @@ static int map(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m)
 	vgpu_reg_unlock(dev);
 	if (r)
 		return r;
-	/* A fresh start of the firmware; nobody uses the tables now. */
-	mes_forget(mes, true);
+	/* A fresh start of the firmware. */
+	pthread_mutex_lock(&mes->lock);
+	mes_forget(mes);
+	pthread_mutex_unlock(&mes->lock);
 
 	vgpu_reg_lock(dev);
 	mes->stopping = false;
@@ -240,7 +278,8 @@ static struct vgpu_queue *detach(struct mes *mes, uint32_t doorbell)
  * @doorbell UINT32_MAX: whatever queue there is. The queues that the scheduler
  * has mapped stay: hardware's do, too, when the firmware stops.
  */
-static int unmap(struct vgpu *dev, void *priv, uint32_t doorbell, bool reset)
+static int unmap(struct vgpu *dev, void *priv, uint32_t doorbell,
+		 enum vgpu_unmap how)
 {
 	struct mes *mes = priv;
 	struct vgpu_queue *q = detach(mes, doorbell);
@@ -249,7 +288,7 @@ static int unmap(struct vgpu *dev, void *priv, uint32_t doorbell, bool reset)
 	if (!q)
 		return -ENOENT;
 	vgpu_queue_stop(q, &rptr, &wptr);
-	if (!reset)
+	if (how == VGPU_UNMAP_SAVE)
 		cp_mqd_save(dev, VGPU_ENGINE_COMPUTE, mes->mqd_addr, rptr, wptr);
 	vgpu_reg_lock(dev);
 	mes->stopping = false;
@@ -261,14 +300,80 @@ static const struct vgpu_engine_ops mes_ops = { map, unmap };
 
 /* ---- the block ---- */
 
+void mes_kick(struct mes *mes)
+{
+	pthread_mutex_lock(&mes->kick_lock);
+	mes->kicked = true;
+	pthread_cond_signal(&mes->kick);
+	pthread_mutex_unlock(&mes->kick_lock);
+}
+
+/* Sleep until there is something to do or @ns passed; false: end. */
+static bool sleep_until_kicked(struct mes *mes, uint64_t ns)
+{
+	struct timespec until = deadline_us(ns / 1000);
+	bool quit;
+	int r = 0;
+
+	pthread_mutex_lock(&mes->kick_lock);
+	while (!mes->kicked && !mes->quit && !r) {
+		if (ns == MES_NEVER)
+			pthread_cond_wait(&mes->kick, &mes->kick_lock);
+		else
+			r = pthread_cond_timedwait(&mes->kick, &mes->kick_lock,
+						   &until);
+	}
+	mes->kicked = false;
+	quit = mes->quit;
+	pthread_mutex_unlock(&mes->kick_lock);
+	return !quit;
+}
+
+/* Turns of the queues: as long as the scheduler's own queue is mapped. */
+static void *scheduling(void *arg)
+{
+	uint64_t ns = MES_NEVER;
+	struct mes *mes = arg;
+	bool active;
+
+	while (sleep_until_kicked(mes, ns)) {
+		vgpu_reg_lock(mes->dev);
+		active = mes->q;
+		vgpu_reg_unlock(mes->dev);
+		ns = MES_NEVER;
+		if (!active)
+			continue;
+		pthread_mutex_lock(&mes->lock);
+		ns = mes_schedule(mes);
+		pthread_mutex_unlock(&mes->lock);
+	}
+	return NULL;
+}
+
 static int mes_init(struct vgpu *dev, void **priv)
 {
+	pthread_condattr_t attr;
 	struct mes *mes;
+	int r;
 
 	mes = calloc(1, sizeof(*mes));
 	if (!mes)
 		return -ENOMEM;
 	mes->dev = dev;
+	pthread_mutex_init(&mes->lock, NULL);
+	pthread_mutex_init(&mes->kick_lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&mes->kick, &attr);
+	pthread_condattr_destroy(&attr);
+	r = -pthread_create(&mes->thread, NULL, scheduling, mes);
+	if (r) {
+		pthread_cond_destroy(&mes->kick);
+		pthread_mutex_destroy(&mes->kick_lock);
+		pthread_mutex_destroy(&mes->lock);
+		free(mes);
+		return r;
+	}
 	vgpu_engine_register(dev, VGPU_ENGINE_MES, &mes_ops, mes);
 	*priv = mes;
 	return 0;
@@ -276,14 +381,28 @@ static int mes_init(struct vgpu *dev, void **priv)
 
 static void mes_reset(struct vgpu *dev, void *priv)
 {
-	unmap(dev, priv, UINT32_MAX, true);
-	mes_forget(priv, true);
+	struct mes *mes = priv;
+
+	unmap(dev, mes, UINT32_MAX, VGPU_UNMAP_DROP);
+	pthread_mutex_lock(&mes->lock);
+	mes_forget(mes);
+	pthread_mutex_unlock(&mes->lock);
 }
 
 static void mes_fini(struct vgpu *dev, void *priv)
 {
-	mes_reset(dev, priv);
-	free(priv);
+	struct mes *mes = priv;
+
+	mes_reset(dev, mes);
+	pthread_mutex_lock(&mes->kick_lock);
+	mes->quit = true;
+	pthread_cond_signal(&mes->kick);
+	pthread_mutex_unlock(&mes->kick_lock);
+	pthread_join(mes->thread, NULL);
+	pthread_cond_destroy(&mes->kick);
+	pthread_mutex_destroy(&mes->kick_lock);
+	pthread_mutex_destroy(&mes->lock);
+	free(mes);
 }
 
 const struct vgpu_block vgpu_block_mes = {

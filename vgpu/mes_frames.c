@@ -75,13 +75,23 @@ int mes_misc(struct mes *mes, const union MESAPI__MISC *f)
 		vgpu_tlb_flush(mes->dev, VGPU_HUB_GC, 1);
 		vgpu_tlb_flush(mes->dev, VGPU_HUB_MM, 1);
 		return 0;
-	case MESAPI_MISC__QUERY_STATUS:
-	/* Isolation, debugger, shader cleaning: no shaders, all run at once. */
 	case MESAPI_MISC__CHANGE_CONFIG:
+		if (f->change_config.opcode ==
+		    MESAPI_MISC__CHANGE_CONFIG_OPTION_LIMIT_SINGLE_PROCESS) {
+			pthread_mutex_lock(&mes->lock);
+			mes_limit(mes, f->change_config.option.bits.limit_single_process);
+			pthread_mutex_unlock(&mes->lock);
+		}
+		return 0;
+	case MESAPI_MISC__NOTIFY_WORK_ON_UNMAPPED_QUEUE:
+		pthread_mutex_lock(&mes->lock);
+		mes_look(mes);
+		pthread_mutex_unlock(&mes->lock);
+		return 0;
+	case MESAPI_MISC__QUERY_STATUS:
+	/* Debugger, shader cleaning: there are no shaders. */
 	case MESAPI_MISC__LAUNCH_CLEANER_SHADER:
 	case MESAPI_MISC__SET_SHADER_DEBUGGER:
-	/* Doorbells of unmapped queues are found at ADD_QUEUE. */
-	case MESAPI_MISC__NOTIFY_WORK_ON_UNMAPPED_QUEUE:
 		return 0;
 	default:
 		vgpu_count(mes->dev, VGPU_LOG_UNIMP,

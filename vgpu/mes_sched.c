@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the scheduler knows of queues, gangs and processes. Every mapped queue
- * runs at once; a process has one VMID for all its queues.
+ * What the scheduler knows of queues and gangs, and the messages about them.
+ * Which of the queues run is decided in mes_slots.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -37,67 +37,22 @@ int mes_set_hw_resources(struct mes *mes, const union MESAPI_SET_HW_RESOURCES *f
 	/* VMID 0 is the kernel's, whatever the mask says. */
 	for (i = 1; i < MES_VMIDS; i++)
 		mes->vmids[i].usable = f->vmid_mask_gfxhub >> i & 1;
+	mes_limit(mes, f->limit_single_process);
 	return 0;
-}
-
-/* ---- VMIDs ---- */
-
-/*
- * The VMID of the process in @f, given to it if need be; 0: none is free.
- *
- * A process keeps its VMID, and with it the translations cached for it, while
- * no other needs it, even when none of its queues is mapped: firmware may do
- * so, hence the driver must flush what it changes meanwhile. Only a VMID that
- * changes hands is flushed here.
- */
-static unsigned int get_vmid(struct mes *mes, const union MESAPI__ADD_QUEUE *f)
-{
-	unsigned int i, best = 0;
-	struct mes_vmid *v;
-
-	for (i = 1; i < MES_VMIDS; i++) {
-		v = &mes->vmids[i];
-		if (v->usable && v->taken &&
-		    v->process_addr == f->process_context_addr &&
-		    v->pasid == f->process_id &&
-		    v->pd_addr == f->page_table_base_addr)
-			return i;
-	}
-	for (i = 1; i < MES_VMIDS; i++) {
-		v = &mes->vmids[i];
-		if (!v->usable || v->queues)
-			continue;
-		if (!v->taken) {
-			best = i;
-			break;
-		}
-		if (!best || v->last_use < mes->vmids[best].last_use)
-			best = i;
-	}
-	if (!best)
-		return 0;
-	v = &mes->vmids[best];
-	v->taken = true;
-	v->process_addr = f->process_context_addr;
-	v->pasid = f->process_id;
-	v->pd_addr = f->page_table_base_addr;
-	vgpu_vmid_set(mes->dev, best, v->pd_addr, v->pasid);
-	vgpu_tlb_flush(mes->dev, VGPU_HUB_GC, 1u << best);
-	return best;
-}
-
-static void use_vmid(struct mes *mes, unsigned int vmid, int n)
-{
-	if (!vmid)
-		return;
-	mes->vmids[vmid].queues += n;
-	mes->vmids[vmid].last_use = ++mes->clock;
 }
 
 int mes_update_root(struct mes *mes, const union MESAPI__UPDATE_ROOT_PAGE_TABLE *f)
 {
+	struct mes_queue *q;
+	int r = -ENOENT;
 	unsigned int i;
 
+	for (q = mes->queues; q; q = q->next) {
+		if (!q->map.user || q->process_addr != f->process_context_addr)
+			continue;
+		q->pd_addr = f->page_table_base_addr;
+		r = 0;
+	}
 	for (i = 1; i < MES_VMIDS; i++) {
 		struct mes_vmid *v = &mes->vmids[i];
 
@@ -106,55 +61,9 @@ int mes_update_root(struct mes *mes, const union MESAPI__UPDATE_ROOT_PAGE_TABLE 
 		v->pd_addr = f->page_table_base_addr;
 		vgpu_vmid_set(mes->dev, i, v->pd_addr, v->pasid);
 		vgpu_tlb_flush(mes->dev, VGPU_HUB_GC, 1u << i);
-		return 0;
+		r = 0;
 	}
-	return -ENOENT;
-}
-
-/* ---- slots ---- */
-
-/* The next slot of @mask, an array of @pipes masks by pipe, in turn. */
-static int pick_slot(struct mes *mes, enum vgpu_engine engine,
-		     const uint32_t *mask, unsigned int pipes, uint8_t *pipe,
-		     uint8_t *queue)
-{
-	unsigned int i, at;
-
-	for (i = 1; i <= pipes * 32; i++) {
-		at = (mes->next_slot[engine] + i) % (pipes * 32);
-		/* Consecutive queues go to different pipes. */
-		if (!(mask[at % pipes] >> (at / pipes) & 1))
-			continue;
-		mes->next_slot[engine] = at;
-		*pipe = at % pipes;
-		*queue = at / pipes;
-		return 0;
-	}
-	return -ENOSPC;
-}
-
-static int place(struct mes *mes, struct mes_queue *q)
-{
-	struct vgpu_queue_map *m = &q->map;
-
-	switch (q->engine) {
-	case VGPU_ENGINE_GFX:
-		m->me = 0;
-		return pick_slot(mes, q->engine, mes->gfx_hqd_mask,
-				 MAX_GFX_PIPES, &m->pipe, &m->queue);
-	case VGPU_ENGINE_COMPUTE:
-		/* Four pipes per compute engine; engine numbers begin at 1. */
-		if (pick_slot(mes, q->engine, mes->compute_hqd_mask,
-			      MAX_COMPUTE_PIPES, &m->pipe, &m->queue))
-			return -ENOSPC;
-		m->me = 1 + m->pipe / 4;
-		m->pipe %= 4;
-		return 0;
-	default:
-		m->me = 0;
-		return pick_slot(mes, q->engine, mes->sdma_hqd_mask,
-				 MAX_SDMA_PIPES, &m->pipe, &m->queue);
-	}
+	return r;
 }
 
 /* ---- queues ---- */
@@ -170,56 +79,65 @@ static struct mes_queue *find(struct mes *mes, enum vgpu_engine engine,
 	return NULL;
 }
 
+/*
+ * Kernel queues have the slots the driver gives them, all at once; a user
+ * queue is to run as soon as it may.
+ */
 static int map_queue(struct mes *mes, struct mes_queue *q)
 {
 	int r;
 
-	r = vgpu_engine_map(mes->dev, q->engine, &q->map);
-	if (r)
-		return r;
-	q->state = MES_MAPPED;
-	use_vmid(mes, q->map.vmid, 1);
-	return 0;
-}
-
-static void unmap_queue(struct mes *mes, struct mes_queue *q,
-			enum mes_queue_state state)
-{
-	if (q->state == MES_MAPPED) {
-		/* It may be gone already: registers can reset it, too. */
-		vgpu_engine_unmap(mes->dev, q->engine, q->map.doorbell,
-				  state == MES_RESET);
-		use_vmid(mes, q->map.vmid, -1);
+	if (q->map.user) {
+		r = mes_make_resident(mes, q);
+		if (r != -EAGAIN)
+			return r;
+		mes_wait(mes, q);
+		return 0;
 	}
-	q->state = state;
+	r = vgpu_engine_map(mes->dev, q->engine, &q->map);
+	if (!r)
+		q->state = MES_RESIDENT;
+	return r;
 }
 
-static void drop_queue(struct mes *mes, struct mes_queue *q)
+static void forget_queue(struct mes *mes, struct mes_queue *q)
 {
 	struct mes_queue **p;
 
-	unmap_queue(mes, q, MES_SUSPENDED);
 	for (p = &mes->queues; *p != q; p = &(*p)->next)
 		;
 	*p = q->next;
 	mes->n_queues--;
 	free(q);
+	/* Others may have waited for what it had. */
+	mes_kick(mes);
 }
 
-void mes_forget(struct mes *mes, bool unmap)
+void mes_forget(struct mes *mes)
 {
 	struct mes_queue *q;
 
 	while ((q = mes->queues)) {
-		if (!unmap)
-			q->state = MES_SUSPENDED;
-		drop_queue(mes, q);
+		mes_unmap(mes, q, VGPU_UNMAP_DROP, MES_RESET);
+		forget_queue(mes, q);
 	}
 	memset(mes->vmids, 0, sizeof(mes->vmids));
+	memset(mes->slots_used, 0, sizeof(mes->slots_used));
 	memset(mes->next_slot, 0, sizeof(mes->next_slot));
 	memset(mes->gfx_hqd_mask, 0, sizeof(mes->gfx_hqd_mask));
 	memset(mes->compute_hqd_mask, 0, sizeof(mes->compute_hqd_mask));
 	memset(mes->sdma_hqd_mask, 0, sizeof(mes->sdma_hqd_mask));
+	mes->single_process = false;
+}
+
+/* Quanta are given in units of 100 ns (mes_userq_map). */
+static uint64_t quantum_ns(uint64_t quantum)
+{
+	const uint64_t least = 1000000, most = 1000000000;
+
+	if (quantum < least / 100)
+		return least;
+	return quantum > most / 100 ? most : quantum * 100;
 }
 
 int mes_add_queue(struct mes *mes, const union MESAPI__ADD_QUEUE *f)
@@ -239,6 +157,7 @@ int mes_add_queue(struct mes *mes, const union MESAPI__ADD_QUEUE *f)
 	q = calloc(1, sizeof(*q));
 	if (!q)
 		return -ENOMEM;
+	q->mes = mes;
 	q->engine = engine;
 	q->map = (struct vgpu_queue_map){
 		.mqd_addr = f->mqd_addr,
@@ -255,30 +174,22 @@ int mes_add_queue(struct mes *mes, const union MESAPI__ADD_QUEUE *f)
 		q->gang_addr = f->gang_context_addr;
 		q->process_addr = f->process_context_addr;
 		q->map.pasid = f->process_id;
-		q->map.vmid = get_vmid(mes, f);
-		r = -ENOSPC;
-		if (!q->map.vmid)
-			goto err_free;
-		r = place(mes, q);
-		if (r)
-			goto err_free;
+		q->pd_addr = f->page_table_base_addr;
+		q->quantum = quantum_ns(f->process_quantum);
 	}
-	if (f->is_gang_suspended)
-		q->state = MES_SUSPENDED;
-	else
-		r = map_queue(mes, q);
-	if (r)
-		goto err_free;
+	q->state = MES_SUSPENDED;
 	q->next = mes->queues;
 	mes->queues = q;
 	mes->n_queues++;
+	if (!f->is_gang_suspended)
+		r = map_queue(mes, q);
+	if (r) {
+		forget_queue(mes, q);
+		return r;
+	}
 	vgpu_stat(mes->dev, kernel ? "mes: kernel queues added" :
 				     "mes: user queues added", 1);
 	return 0;
-
-err_free:
-	free(q);
-	return r;
 }
 
 /*
@@ -316,7 +227,10 @@ int mes_remove_queue(struct mes *mes, const union MESAPI__REMOVE_QUEUE *f)
 	q = find(mes, engine, f->doorbell_offset);
 	if (!q)
 		return absent(mes, "removed");
-	drop_queue(mes, q);
+	r = mes_unmap(mes, q, VGPU_UNMAP_SAVE, MES_SUSPENDED);
+	if (r)
+		return r;
+	forget_queue(mes, q);
 	vgpu_stat(mes->dev, kernel ? "mes: kernel queues removed" :
 				     "mes: user queues removed", 1);
 	return 0;
@@ -333,20 +247,30 @@ static bool in_gang(const struct mes_queue *q, bool all, uint64_t gang,
 			      q->map.doorbell == doorbell);
 }
 
+/*
+ * A gang with a hung queue cannot be suspended: the message fails, from which
+ * the driver takes that it has to look for hung queues. All others are.
+ */
 int mes_suspend(struct mes *mes, const union MESAPI__SUSPEND *f)
 {
 	struct mes_queue *q;
+	int r, first = 0;
 
-	for (q = mes->queues; q; q = q->next)
-		if (q->state == MES_MAPPED &&
-		    in_gang(q, f->suspend_all_gangs, f->gang_context_addr,
-			    f->doorbell_offset))
-			unmap_queue(mes, q, MES_SUSPENDED);
-	if (f->suspend_fence_addr)
+	for (q = mes->queues; q; q = q->next) {
+		if (q->state == MES_SUSPENDED || q->state == MES_RESET ||
+		    !in_gang(q, f->suspend_all_gangs, f->gang_context_addr,
+			     f->doorbell_offset))
+			continue;
+		r = mes_unmap(mes, q, VGPU_UNMAP_SAVE, MES_SUSPENDED);
+		if (r && !first)
+			first = r;
+	}
+	mes_kick(mes);
+	if (!first && f->suspend_fence_addr)
 		vgpu_mem_write64(mes->dev, &mes_client,
 				 f->suspend_fence_addr & ~7ull,
 				 f->suspend_fence_value);
-	return 0;
+	return first;
 }
 
 int mes_resume(struct mes *mes, const union MESAPI__RESUME *f)
@@ -371,8 +295,68 @@ int mes_resume(struct mes *mes, const union MESAPI__RESUME *f)
 /* A kernel queue comes back empty: the driver writes anew what it wants. */
 static int reset_kernel_queue(struct mes *mes, struct mes_queue *q)
 {
-	unmap_queue(mes, q, MES_RESET);
+	mes_unmap(mes, q, VGPU_UNMAP_RESET, MES_RESET);
 	return map_queue(mes, q);
+}
+
+/* Slots the driver has lent us: how many doorbells fit into its list. */
+static unsigned int slots(const struct mes *mes)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < MAX_GFX_PIPES; i++)
+		n += __builtin_popcount(mes->gfx_hqd_mask[i]);
+	for (i = 0; i < MAX_COMPUTE_PIPES; i++)
+		n += __builtin_popcount(mes->compute_hqd_mask[i]);
+	for (i = 0; i < MAX_SDMA_PIPES; i++)
+		n += __builtin_popcount(mes->sdma_hqd_mask[i]);
+	return n;
+}
+
+/*
+ * List the hung queues of one kind: an array of doorbells, then as long a one
+ * of struct amdgpu_mes_hung_queue_hqd_info (amdgpu_mes_init,
+ * amdgpu_mes_detect_and_reset_hung_queues). The driver has filled both with
+ * "none".
+ */
+static int detect_hung(struct mes *mes, const union MESAPI__RESET *f,
+		       enum vgpu_engine engine)
+{
+	unsigned int n = 0, size = slots(mes);
+	struct vgpu_queue_state st;
+	struct mes_queue *q;
+	uint64_t list = f->doorbell_offset_addr & ~3ull;
+	int r;
+
+	for (q = mes->queues; q; q = q->next) {
+		if (q->state != MES_RESIDENT || q->engine != engine)
+			continue;
+		if (vgpu_engine_state(mes->dev, engine, q->map.doorbell, &st) ||
+		    !st.hung)
+			continue;
+		vgpu_count(mes->dev, VGPU_LOG_INFO, "mes: hung queues found");
+		if (list && n < size) {
+			r = vgpu_mem_write32(mes->dev, &mes_client,
+					     list + n * 4, q->map.doorbell);
+			if (!r)
+				r = vgpu_mem_write32(mes->dev, &mes_client,
+						     list + (size + n) * 4,
+						     (f->queue_type & 7) |
+						     (q->map.pipe & 15) << 3 |
+						     (uint32_t)q->map.queue << 7);
+			if (r)
+				return r;
+			n++;
+		}
+		if (!f->hang_detect_then_reset)
+			continue;
+		if (q->map.user)
+			mes_unmap(mes, q, VGPU_UNMAP_RESET, MES_RESET);
+		else
+			reset_kernel_queue(mes, q);
+	}
+	mes_kick(mes);
+	return 0;
 }
 
 int mes_reset_queue(struct mes *mes, const union MESAPI__RESET *f)
@@ -381,12 +365,6 @@ int mes_reset_queue(struct mes *mes, const union MESAPI__RESET *f)
 	struct mes_queue *q;
 	int r;
 
-	/*
-	 * Nothing hangs by itself here: what waits can be unmapped. The driver
-	 * has filled the list of hung queues with "none".
-	 */
-	if (f->hang_detect_only || f->hang_detect_then_reset)
-		return 0;
 	if (f->reset_legacy_gfx) {
 		q = find(mes, VGPU_ENGINE_GFX, f->doorbell_offset_lp);
 		return q ? reset_kernel_queue(mes, q) : absent(mes, "reset");
@@ -394,11 +372,15 @@ int mes_reset_queue(struct mes *mes, const union MESAPI__RESET *f)
 	r = engine_of(f->queue_type, &engine);
 	if (r)
 		return r;
+	if (f->hang_detect_only || f->hang_detect_then_reset)
+		return detect_hung(mes, f, engine);
 	q = find(mes, engine, f->doorbell_offset);
 	if (!q)
 		return absent(mes, "reset");
 	if (!q->map.user)
 		return reset_kernel_queue(mes, q);
-	unmap_queue(mes, q, MES_RESET);
+	mes_unmap(mes, q, VGPU_UNMAP_RESET, MES_RESET);
+	mes_kick(mes);
+	vgpu_stat(mes->dev, "mes: user queues reset", 1);
 	return 0;
 }

@@ -87,10 +87,12 @@ int pm4_unmap_queues(struct pm4_run *run, const uint32_t *p, uint32_t n)
 		uint32_t doorbell = p[1 + i] >> 2 & 0x3FFFFFF;
 
 		r = vgpu_engine_unmap(run->dev, engine, doorbell,
-				      action == RESET_QUEUES);
+				      action == RESET_QUEUES ?
+				      VGPU_UNMAP_RESET : VGPU_UNMAP_SAVE);
 		if (r)
 			vgpu_count(run->dev, VGPU_LOG_GUEST,
-				   "kiq: unmapping a queue that is not there");
+				   "kiq: cannot unmap queue, engine %u: %s",
+				   engine, strerror(-r));
 	}
 	return 0;
 }

@@ -32,8 +32,11 @@ struct vgpu_queue {
 	uint64_t wptr;
 	bool stopping;
 
-	/* The thread's own. */
+	/* Written by the thread, atomic; others may look. */
 	uint64_t rptr;
+	int error;		/* why the thread executes nothing any more */
+
+	/* The thread's own. */
 	bool orphan;		/* stopped by its own exec: frees itself */
 	int fetch_error;
 	uint64_t limit;		/* the write pointer exec was called with */
@@ -123,9 +126,18 @@ static void report_rptr(struct vgpu_queue *q)
  */
 static uint64_t unwrap(struct vgpu_queue *q, uint64_t wptr)
 {
-	if (wptr - q->rptr <= q->cfg.size_dw)
+	uint64_t rptr = __atomic_load_n(&q->rptr, __ATOMIC_ACQUIRE);
+
+	if (wptr - rptr <= q->cfg.size_dw)
 		return wptr;
-	return q->rptr + ((wptr - q->rptr) & (q->cfg.size_dw - 1));
+	return rptr + ((wptr - rptr) & (q->cfg.size_dw - 1));
+}
+
+int vgpu_queue_where(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr)
+{
+	*rptr = __atomic_load_n(&q->rptr, __ATOMIC_ACQUIRE);
+	*wptr = unwrap(q, __atomic_load_n(&q->wptr, __ATOMIC_ACQUIRE));
+	return __atomic_load_n(&q->error, __ATOMIC_ACQUIRE);
 }
 
 static bool stopping(void *arg)
@@ -166,9 +178,10 @@ static bool run(struct vgpu_queue *q, uint64_t wptr)
 				vgpu_count(q->dev, VGPU_LOG_GUEST,
 					   "queue: %s halted: %s", q->cfg.name,
 					   strerror(-n));
+			__atomic_store_n(&q->error, n, __ATOMIC_RELEASE);
 			return false;
 		}
-		q->rptr += n;
+		__atomic_store_n(&q->rptr, q->rptr + n, __ATOMIC_RELEASE);
 		vgpu_stat(q->dev, "queue: packets", 1);
 		report_rptr(q);
 	}

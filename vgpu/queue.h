@@ -49,6 +49,12 @@ struct vgpu_queue *vgpu_queue_start(struct vgpu *dev,
  */
 void vgpu_queue_stop(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr);
 
+/*
+ * Read and write pointer in dwords as they are now; returns the error that
+ * ended the queue, or 0.
+ */
+int vgpu_queue_where(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr);
+
 struct vgpu *vgpu_queue_dev(struct vgpu_queue *q);
 const struct vgpu_queue_config *vgpu_queue_config(struct vgpu_queue *q);
 /* New write pointer in dwords, from a doorbell or a register. */

@@ -178,6 +178,8 @@ static void wptr_hi_write(struct vgpu *dev, void *priv, uint32_t reg,
 				reg64(dev, REG(e, QUEUE0_RB_WPTR), reg) >> 2);
 }
 
+static void user_reset(struct sdma *s, unsigned int e, uint32_t queues);
+
 /* Drop what the queue does, wherever it stands (mes_v11_0_reset_queue_mmio). */
 static void reset_write(struct vgpu *dev, void *priv, uint32_t reg, uint32_t value)
 {
@@ -190,6 +192,7 @@ static void reset_write(struct vgpu *dev, void *priv, uint32_t reg, uint32_t val
 			      ~SDMA0_QUEUE0_RB_CNTL__RB_ENABLE_MASK);
 		vgpu_count(dev, VGPU_LOG_INFO, "sdma: queue of engine %u reset", e);
 	}
+	user_reset(priv, e, value & ~1u);
 	/* Done at once: the request bits read zero. */
 	vgpu_reg_poke(dev, reg, 0);
 }
@@ -292,6 +295,26 @@ static struct sdma_queue *user_take(struct sdma *s, uint32_t doorbell)
 	return sq;
 }
 
+/* The register lock is held, but released while a queue ends. */
+static void user_reset(struct sdma *s, unsigned int e, uint32_t queues)
+{
+	struct sdma_queue *sq;
+
+	do {
+		pthread_mutex_lock(&s->lock);
+		for (sq = s->user; sq; sq = sq->next)
+			if (sq->engine == e && sq->id < 8 && queues >> sq->id & 1)
+				break;
+		pthread_mutex_unlock(&s->lock);
+		/* Another thread may have taken it by now. */
+		sq = sq ? user_take(s, sq->doorbell) : NULL;
+		if (sq) {
+			vgpu_queue_stop(sq->q, NULL, NULL);
+			free(sq);
+		}
+	} while (sq);
+}
+
 static int sdma_map(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m)
 {
 	struct vgpu_queue_config cfg;
@@ -364,24 +387,79 @@ static void mqd_save(struct sdma_queue *sq, uint64_t rptr, uint64_t wptr)
 			 sq->ib_offset);
 }
 
-static int sdma_unmap(struct vgpu *dev, void *priv, uint32_t doorbell, bool reset)
+/* The mapped queue with this doorbell. */
+static int sdma_state(struct vgpu *dev, void *priv, uint32_t doorbell,
+		      struct vgpu_queue_state *st)
 {
-	struct sdma_queue *sq = user_take(priv, doorbell);
-	uint64_t rptr, wptr;
+	struct sdma *s = priv;
+	struct sdma_queue *sq;
+	int error;
 
 	(void)dev;
-	if (!sq || doorbell == UINT32_MAX)
-		return -EINVAL;
+	pthread_mutex_lock(&s->lock);
+	for (sq = s->user; sq && sq->doorbell != doorbell; sq = sq->next)
+		;
+	if (sq) {
+		error = vgpu_queue_where(sq->q, &st->rptr, &st->wptr);
+		st->rptr <<= 2;
+		st->wptr <<= 2;
+		st->size = vgpu_queue_config(sq->q)->size_dw * 4ull;
+		st->halted = error;
+		st->hung = error && error != -EFAULT;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return sq ? 0 : -ENOENT;
+}
+
+static int sdma_unmap(struct vgpu *dev, void *priv, uint32_t doorbell,
+		      enum vgpu_unmap how)
+{
+	struct vgpu_queue_state st;
+	struct sdma_queue *sq;
+	uint64_t rptr, wptr;
+
+	/* An engine that stands at an illegal instruction saves nothing. */
+	if (how == VGPU_UNMAP_SAVE && !sdma_state(dev, priv, doorbell, &st) &&
+	    st.hung)
+		return -ETIMEDOUT;
+	sq = doorbell == UINT32_MAX ? NULL : user_take(priv, doorbell);
+	if (!sq)
+		return -ENOENT;
 	vgpu_queue_stop(sq->q, &rptr, &wptr);
-	if (!reset)
+	/* A queue that was reset begins behind what hung. */
+	if (how == VGPU_UNMAP_RESET) {
+		rptr = wptr;
+		sq->ib_offset = 0;
+	}
+	if (how != VGPU_UNMAP_DROP)
 		mqd_save(sq, rptr, wptr);
 	free(sq);
+	return 0;
+}
+
+static int sdma_discard(struct vgpu *dev, void *priv,
+			const struct vgpu_queue_map *m)
+{
+	struct sdma_queue sq = { .dev = dev, .mqd = m->mqd_addr };
+	struct v11_sdma_mqd mqd;
+	uint64_t wptr;
+
+	(void)priv;
+	if (vgpu_mem_read(dev, &kernel_client, m->mqd_addr, &mqd, sizeof(mqd)))
+		return -EFAULT;
+	wptr = pair(mqd.sdmax_rlcx_rb_wptr, mqd.sdmax_rlcx_rb_wptr_hi);
+	if (m->wptr_addr && vgpu_mem_read64(dev, &kernel_client,
+					    m->wptr_addr & ~7ull, &wptr))
+		return -EFAULT;
+	mqd_save(&sq, wptr >> 2, wptr >> 2);
 	return 0;
 }
 
 static const struct vgpu_engine_ops sdma_ops = {
 	.map = sdma_map,
 	.unmap = sdma_unmap,
+	.state = sdma_state,
+	.discard = sdma_discard,
 };
 
 /* ---- block ---- */

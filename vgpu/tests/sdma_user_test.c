@@ -120,8 +120,8 @@ static void user_queues(void)
 	CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &m), 0);
 
 	/*
-	 * Reset: stopped in a wait, nothing is saved. The buffer it waits in
-	 * names an address space, which is not for a process to choose.
+	 * Reset: stopped in a wait. The buffer it waits in names an address
+	 * space, which is not for a process to choose.
 	 */
 	fake_mem_put32(DATA + 4, 0);
 	PUT(4 | 3 << 16, IB + 32, 0, 6, 0, 0);
@@ -130,8 +130,11 @@ static void user_queues(void)
 	test_sleep_us(5000);
 	CHECK_EQ(fake_mem_seen.client.vmid, 10);
 	CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, USER_DOORBELL, true), 0);
-	CHECK_EQ(mqd()->sdmax_rlcx_rb_rptr, saved);
-	CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, USER_DOORBELL, true), -EINVAL);
+	/* It begins behind what it was reset in. */
+	CHECK(mqd()->sdmax_rlcx_rb_rptr != saved);
+	CHECK_EQ(mqd()->sdmax_rlcx_rb_rptr, wptr << 2);
+	CHECK_EQ(mqd()->sdmax_rlcx_ib_offset, 0);
+	CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, USER_DOORBELL, true), -ENOENT);
 
 	/* Left mapped when the device goes away. */
 	CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &m), 0);
@@ -207,7 +210,7 @@ static void refused(void)
 		mqd()->sdmax_rlcx_rb_cntl = row->rb_cntl;
 		CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &row->map), row->r);
 		CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, row->map.doorbell,
-					   false), row->r ? -EINVAL : 0);
+					   false), row->r ? -ENOENT : 0);
 	}
 	test_row(NULL);
 	fake_host_destroy(h);

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * More queues than slots and more processes than VMIDs: turns, doorbells of
+ * queues that are not resident, hung queues that cannot be taken away.
+ */
+#include <errno.h>
+
+#include "gc/gc_11_0_0_sh_mask.h"
+#include "ivsrcid/gfx/irqsrcs_gfx_11_0_0.h"
+#include "mes_rig.h"
+#include "test.h"
+#include "v11_structs.h"
+
+#define GFX	MES_QUEUE_TYPE_GFX
+#define COMPUTE	MES_QUEUE_TYPE_COMPUTE
+#define ONE_VMID	0x0100
+#define IB	0x800
+#define LIST	0xc00
+#define SUSPENDED	0x180
+/* Add 1 to the dword at @addr. */
+#define COUNT(addr) \
+	PKT3(PACKET3_ATOMIC_MEM, 7), 0x4f, addr, 0, 1, 0, 0, 0, 0
+#define COUNT_DW	9
+#define CALL(addr, ndw) \
+	PKT3(PACKET3_INDIRECT_BUFFER, 2), addr, 0, ndw
+#define BAD_PACKET	PKT3(0x05, 0), 0
+
+/* The interrupt that ring @i's last fence raised; NULL if there was none. */
+static const struct vgpu_iv *eop_of(struct rig *rig, unsigned int i)
+{
+	unsigned int n = fake_iv_count();
+
+	while (n--)
+		if (fake_ivs[n].src_id == GFX_11_0_0__SRCID__CP_EOP_INTERRUPT &&
+		    fake_ivs[n].data[0] == rig->rings[i].doorbell)
+			return &fake_ivs[n];
+	return NULL;
+}
+
+static void more_processes_than_vmids(void)
+{
+	static const struct {
+		const char *name;
+		uint32_t vmids;
+		unsigned int processes;
+		enum vgpu_engine engine;
+		enum MES_QUEUE_TYPE type;
+	} rows[] = {
+		{ "two for five", 0x0300, 5, VGPU_ENGINE_COMPUTE, COMPUTE },
+		{ "one for four", ONE_VMID, 4, VGPU_ENGINE_COMPUTE, COMPUTE },
+		{ "eight for nine", USER_VMIDS, 9, VGPU_ENGINE_COMPUTE, COMPUTE },
+		{ "fifteen for twelve, eight slots", 0xfffe, 12,
+		  VGPU_ENGINE_COMPUTE, COMPUTE },
+		{ "one slot for four", USER_VMIDS, 4, VGPU_ENGINE_GFX, GFX },
+	};
+	unsigned int row, i, round;
+
+	for (row = 0; row < ARRAY_SIZE(rows); row++) {
+		struct rig *rig = mes_start();
+
+		test_row(rows[row].name);
+		REQUIRE(rig);
+		CHECK_EQ(set_hw_rsrc(rig, rows[row].vmids), 1);
+		for (i = 0; i < rows[row].processes; i++) {
+			rig_mqd(rig, i, rows[row].engine);
+			CHECK_EQ(add(rig, i, rows[row].type, i + 1), 1);
+		}
+		for (round = 1; round <= 3; round++) {
+			for (i = 0; i < rows[row].processes; i++) {
+				RIG_PUT(rig, i, COUNT(FLAG + 4 * i), SIGNAL);
+				rig_ring(rig, i);
+			}
+			for (i = 0; i < rows[row].processes; i++)
+				CHECK_SOON(fake_mem_get64(rig->rings[i].fence) ==
+					   rig->rings[i].wptr);
+		}
+		for (i = 0; i < rows[row].processes; i++) {
+			const struct vgpu_iv *iv;
+
+			CHECK_EQ(fake_mem_get32(FLAG + 4 * i), 3);
+			CHECK_SOON(eop_of(rig, i));
+			iv = eop_of(rig, i);
+			REQUIRE(iv);
+			CHECK_EQ(iv->pasid, 0x8001 + i);
+			CHECK(rows[row].vmids >> iv->vmid & 1);
+		}
+		for (i = 0; i < rows[row].processes; i++)
+			CHECK_EQ(rm(rig, i, rows[row].type), 1);
+		rig_destroy(rig);
+	}
+	test_row(NULL);
+}
+
+/*
+ * Two processes share one VMID; the first waits for what only the second
+ * does. What it has done before is not done twice.
+ */
+static void a_busy_process_makes_room(void)
+{
+	static const struct {
+		const char *name;
+		bool in_ib;
+		enum vgpu_engine engine;
+		enum MES_QUEUE_TYPE type;
+		enum vgpu_engine other_engine;
+		enum MES_QUEUE_TYPE other_type;
+	} rows[] = {
+		{ "compute, in the ring", false, VGPU_ENGINE_COMPUTE, COMPUTE,
+		  VGPU_ENGINE_COMPUTE, COMPUTE },
+		{ "compute, in a buffer", true, VGPU_ENGINE_COMPUTE, COMPUTE,
+		  VGPU_ENGINE_COMPUTE, COMPUTE },
+		{ "gfx, in a buffer", true, VGPU_ENGINE_GFX, GFX,
+		  VGPU_ENGINE_GFX, GFX },
+		{ "gfx for compute", true, VGPU_ENGINE_GFX, GFX,
+		  VGPU_ENGINE_COMPUTE, COMPUTE },
+	};
+	static const uint32_t ib[] = {
+		COUNT(FLAG + 4), WAIT_MEM(FLAG, 1), COUNT(FLAG + 8),
+	};
+	unsigned int row, i;
+
+	for (row = 0; row < ARRAY_SIZE(rows); row++) {
+		struct rig *rig = mes_start();
+
+		test_row(rows[row].name);
+		REQUIRE(rig);
+		CHECK_EQ(set_hw_rsrc(rig, ONE_VMID), 1);
+		rig_mqd(rig, 0, rows[row].engine);
+		rig_mqd(rig, 1, rows[row].other_engine);
+		for (i = 0; i < ARRAY_SIZE(ib); i++)
+			fake_mem_put32(IB + 4 * i, ib[i]);
+		CHECK_EQ(add(rig, 0, rows[row].type, 1), 1);
+		if (rows[row].in_ib)
+			RIG_PUT(rig, 0, CALL(IB, ARRAY_SIZE(ib)), SIGNAL);
+		else
+			RIG_PUT(rig, 0, COUNT(FLAG + 4), WAIT_MEM(FLAG, 1),
+				COUNT(FLAG + 8), SIGNAL);
+		rig_ring(rig, 0);
+		CHECK_SOON(fake_mem_get32(FLAG + 4) == 1);
+		CHECK_EQ(add(rig, 1, rows[row].other_type, 2), 1);
+		for (i = 1; i <= 5; i++)
+			CHECK(RIG_RUN(rig, 1, WRITE_MEM(FLAG + 16, i)));
+		CHECK_EQ(fake_mem_get64(rig->rings[0].fence), 0);
+		CHECK(RIG_RUN(rig, 1, WRITE_MEM(FLAG, 1)));
+		CHECK_SOON(fake_mem_get64(rig->rings[0].fence) ==
+			   rig->rings[0].wptr);
+		CHECK_EQ(fake_mem_get32(FLAG + 4), 1);
+		CHECK_EQ(fake_mem_get32(FLAG + 8), 1);
+		CHECK(vgpu_counted_event(rig->dev, "mes: busy queues evicted"));
+		rig_destroy(rig);
+	}
+	test_row(NULL);
+}
+
+/* Idle queues give way; their doorbells bring them back. */
+static void doorbells(void)
+{
+	struct v11_compute_mqd *mqd;
+	struct rig *rig = mes_start();
+	unsigned int i, handed;
+	struct rig_ring *r;
+
+	REQUIRE(rig);
+	CHECK_EQ(set_hw_rsrc(rig, ONE_VMID), 1);
+	for (i = 0; i < 3; i++) {
+		rig_mqd(rig, i, VGPU_ENGINE_COMPUTE);
+		CHECK_EQ(add(rig, i, COMPUTE, i + 1), 1);
+	}
+	for (i = 0; i < 30; i++)
+		CHECK(RIG_RUN(rig, i % 3, WRITE_MEM(FLAG, i), SIGNAL));
+	test_row("saved");
+	r = &rig->rings[0];
+	mqd = (void *)(fake_mem + r->mqd);
+	CHECK_EQ(mqd->cp_hqd_pq_rptr, r->wptr);
+	CHECK_EQ(mqd->cp_hqd_pq_wptr_lo, r->wptr);
+	test_row("nobody else wants it: it stays");
+	handed = vgpu_counted_event(rig->dev, "mes: VMIDs handed over");
+	CHECK(handed >= 20);
+	for (i = 0; i < 30; i++)
+		CHECK(RIG_RUN(rig, 2, WRITE_MEM(FLAG, i), SIGNAL));
+	CHECK_EQ(vgpu_counted_event(rig->dev, "mes: VMIDs handed over"), handed);
+	test_row("rung without news");
+	rig_ring(rig, 0);
+	CHECK(RIG_RUN(rig, 1, WRITE_MEM(FLAG, 77)));
+	CHECK_EQ(fake_mem_get32(FLAG), 77);
+	test_row("work announced otherwise");
+	{
+		union MESAPI__MISC f = { .header = {
+			.opcode = MES_SCH_API_MISC } };
+
+		RIG_PUT(rig, 0, WRITE_MEM(FLAG, 78));
+		f.opcode = MESAPI_MISC__NOTIFY_WORK_ON_UNMAPPED_QUEUE;
+		CHECK_EQ(SEND(rig, f), 1);
+		CHECK_SOON(fake_mem_get32(FLAG) == 78);
+	}
+	test_row("removed: counted, harmless");
+	for (i = 0; i < 3; i++)
+		CHECK_EQ(rm(rig, i, COMPUTE), 1);
+	i = vgpu_counted_event(rig->dev, "core: doorbells without a queue");
+	rig_ring(rig, 0);
+	vgpu_doorbell_ring(rig->dev, rig->rings[1].doorbell, UINT64_MAX, 8);
+	CHECK_EQ(vgpu_counted_event(rig->dev, "core: doorbells without a queue"),
+		 i + 2);
+	test_row(NULL);
+	rig_destroy(rig);
+}
+
+static int suspend(struct rig *rig, bool all, unsigned int i)
+{
+	union MESAPI__SUSPEND f = { .header = { .opcode = MES_SCH_API_SUSPEND } };
+
+	fake_mem_put64(SUSPENDED, 0);
+	f.suspend_all_gangs = all;
+	f.gang_context_addr = 0x3000000 + i;
+	f.suspend_fence_addr = SUSPENDED;
+	f.suspend_fence_value = 9;
+	return SEND(rig, f);
+}
+
+static int resume_all(struct rig *rig)
+{
+	union MESAPI__RESUME f = { .header = { .opcode = MES_SCH_API_RESUME } };
+
+	f.resume_all_gangs = 1;
+	return SEND(rig, f);
+}
+
+static int detect(struct rig *rig, enum MES_QUEUE_TYPE type, bool reset_too)
+{
+	union MESAPI__RESET f = { .header = { .opcode = MES_SCH_API_RESET } };
+	unsigned int i;
+
+	for (i = 0; i < 64; i++)
+		fake_mem_put32(LIST + 4 * i, ~0u);
+	f.hang_detect_only = !reset_too;
+	f.hang_detect_then_reset = reset_too;
+	f.queue_type = type;
+	f.doorbell_offset_addr = LIST;
+	return SEND(rig, f);
+}
+
+/* A queue that met a bad packet leaves its slot by a reset only. */
+static void hung(void)
+{
+	static const struct {
+		const char *name;
+		enum vgpu_engine engine;
+		enum MES_QUEUE_TYPE type;
+		bool by_detection;
+	} rows[] = {
+		{ "gfx", VGPU_ENGINE_GFX, GFX, false },
+		{ "compute", VGPU_ENGINE_COMPUTE, COMPUTE, false },
+		{ "gfx, found and reset", VGPU_ENGINE_GFX, GFX, true },
+		{ "compute, found and reset", VGPU_ENGINE_COMPUTE, COMPUTE, true },
+	};
+	/* Of set_hw_rsrc(). */
+	const unsigned int slots = 1 + 8 + 6;
+	unsigned int row, info;
+
+	for (row = 0; row < ARRAY_SIZE(rows); row++) {
+		enum MES_QUEUE_TYPE type = rows[row].type;
+		struct rig *rig = mes_start();
+		struct rig_ring *r;
+
+		test_row(rows[row].name);
+		REQUIRE(rig);
+		CHECK_EQ(set_hw_rsrc(rig, ONE_VMID), 1);
+		r = rig_mqd(rig, 0, rows[row].engine);
+		rig_mqd(rig, 1, VGPU_ENGINE_COMPUTE);
+		rig_mqd(rig, 2, VGPU_ENGINE_COMPUTE);
+		CHECK_EQ(add(rig, 0, type, 1), 1);
+		/* Of the same process, and of another. */
+		CHECK_EQ(add(rig, 1, COMPUTE, 1), 1);
+		CHECK_EQ(add(rig, 2, COMPUTE, 2), 1);
+		RIG_PUT(rig, 0, BAD_PACKET, WRITE_MEM(FLAG, 1), SIGNAL);
+		rig_ring(rig, 0);
+		CHECK_SOON(fake_iv_count() == 1);
+		CHECK_EQ(fake_ivs[0].src_id,
+			 GFX_11_0_0__SRCID__CP_BAD_OPCODE_ERROR);
+		CHECK_EQ(fake_ivs[0].pasid, 0x8001);
+		/* The others go on, but the VMID cannot change hands. */
+		CHECK(RIG_RUN(rig, 1, WRITE_MEM(FLAG + 4, 1)));
+		RIG_PUT(rig, 2, WRITE_MEM(FLAG + 8, 1));
+		rig_ring(rig, 2);
+		test_sleep_us(20000);
+		CHECK_EQ(fake_mem_get32(FLAG + 8), 0);
+		/* Nor can it be preempted. */
+		CHECK_EQ(rm(rig, 0, type), 0);
+		CHECK_EQ(suspend(rig, false, 0), 0);
+		CHECK_EQ(fake_mem_get64(SUSPENDED), 0);
+		CHECK_EQ(suspend(rig, false, 1), 1);
+		CHECK_EQ(fake_mem_get64(SUSPENDED), 9);
+		CHECK_EQ(suspend(rig, true, 0), 0);
+		/* It is found, with its slot. */
+		CHECK_EQ(detect(rig, type, rows[row].by_detection), 1);
+		CHECK_EQ(fake_mem_get32(LIST), r->doorbell);
+		CHECK_EQ(fake_mem_get32(LIST + 4), ~0u);
+		info = fake_mem_get32(LIST + slots * 4);
+		CHECK_EQ(info & 7, type);
+		CHECK_EQ(info >> 3 & 15, fake_ivs[0].ring_id & 3);
+		CHECK_EQ(info >> 7 & 255, fake_ivs[0].ring_id >> 4);
+		if (!rows[row].by_detection)
+			CHECK_EQ(reset(rig, 0, type), 1);
+		CHECK_EQ(detect(rig, type, false), 1);
+		CHECK_EQ(fake_mem_get32(LIST), ~0u);
+		CHECK_EQ(resume_all(rig), 1);
+		CHECK_SOON(fake_mem_get32(FLAG + 8) == 1);
+		CHECK_EQ(rm(rig, 0, type), 1);
+		CHECK_EQ(fake_mem_get32(FLAG), 0);
+		CHECK_EQ(fake_mem_get64(r->fence), 0);
+		/* It begins anew behind what it was reset in. */
+		CHECK_EQ(add(rig, 0, type, 1), 1);
+		CHECK(RIG_RUN(rig, 0, WRITE_MEM(FLAG, 2), SIGNAL));
+		CHECK_EQ(fake_mem_get32(FLAG), 2);
+		CHECK_EQ(fake_mem_get64(r->fence), r->wptr);
+		rig_destroy(rig);
+	}
+	test_row(NULL);
+}
+
+/* Reset of a queue that is in no slot: as good as of one that is. */
+static void reset_while_suspended(void)
+{
+	struct rig *rig = mes_start();
+	struct rig_ring *r;
+
+	REQUIRE(rig);
+	CHECK_EQ(set_hw_rsrc(rig, USER_VMIDS), 1);
+	r = rig_mqd(rig, 0, VGPU_ENGINE_COMPUTE);
+	CHECK_EQ(add(rig, 0, COMPUTE, 1), 1);
+	RIG_PUT(rig, 0, COUNT(FLAG + 4), WAIT_MEM(FLAG, 1), COUNT(FLAG + 8));
+	rig_ring(rig, 0);
+	CHECK_SOON(fake_mem_get32(FLAG + 4) == 1);
+	CHECK_EQ(suspend(rig, true, 0), 1);
+	CHECK_EQ(reset(rig, 0, COMPUTE), 1);
+	CHECK_EQ(rm(rig, 0, COMPUTE), 1);
+	CHECK_EQ(resume_all(rig), 1);
+	CHECK_EQ(add(rig, 0, COMPUTE, 1), 1);
+	CHECK(RIG_RUN(rig, 0, COUNT(FLAG + 12), SIGNAL));
+	CHECK_EQ(fake_mem_get64(r->fence), r->wptr);
+	CHECK_EQ(fake_mem_get32(FLAG + 8), 0);
+	CHECK_EQ(fake_mem_get32(FLAG + 12), 1);
+	rig_destroy(rig);
+}
+
+/* The driver resets compute queues by registers of their slot. */
+static void reset_by_registers(void)
+{
+	struct rig *rig = mes_start();
+	unsigned int info;
+
+	REQUIRE(rig);
+	CHECK_EQ(set_hw_rsrc(rig, ONE_VMID), 1);
+	rig_mqd(rig, 0, VGPU_ENGINE_COMPUTE);
+	rig_mqd(rig, 1, VGPU_ENGINE_COMPUTE);
+	rig_mqd(rig, 2, VGPU_ENGINE_COMPUTE);
+	CHECK_EQ(add(rig, 0, COMPUTE, 1), 1);
+	CHECK_EQ(add(rig, 1, COMPUTE, 1), 1);
+	CHECK_EQ(add(rig, 2, COMPUTE, 2), 1);
+	RIG_PUT(rig, 0, BAD_PACKET);
+	rig_ring(rig, 0);
+	CHECK_SOON(fake_iv_count() == 1);
+	CHECK_EQ(detect(rig, COMPUTE, false), 1);
+	info = fake_mem_get32(LIST + 15 * 4);
+	rig_select(rig, 1, info >> 3 & 15, info >> 7 & 255);
+	CHECK_EQ(vgpu_reg_read(rig->dev, VREG(GC, regCP_HQD_ACTIVE)) & 1, 1);
+	vgpu_reg_write(rig->dev, VREG(GC, regCP_HQD_DEQUEUE_REQUEST), 2);
+	CHECK_EQ(vgpu_reg_read(rig->dev, VREG(GC, regCP_HQD_ACTIVE)) & 1, 0);
+	/* Its neighbour lives; the VMID can change hands; it is not revived. */
+	CHECK(RIG_RUN(rig, 1, WRITE_MEM(FLAG, 1)));
+	CHECK(RIG_RUN(rig, 2, WRITE_MEM(FLAG, 2)));
+	CHECK(RIG_RUN(rig, 1, WRITE_MEM(FLAG, 3)));
+	CHECK_EQ(fake_iv_count(), 1);
+	CHECK_EQ(rm(rig, 0, COMPUTE), 1);
+	rig_destroy(rig);
+}
+
+/* Isolation: processes one after the other, though VMIDs are free. */
+static void one_process_at_a_time(void)
+{
+	static const struct {
+		const char *name;
+		bool later;
+	} rows[] = { { "from the start", false }, { "switched on later", true } };
+	unsigned int row, i, n;
+
+	for (row = 0; row < ARRAY_SIZE(rows); row++) {
+		union MESAPI_SET_HW_RESOURCES f = { .header = {
+			.opcode = MES_SCH_API_SET_HW_RSRC } };
+		union MESAPI__MISC m = { .header = {
+			.opcode = MES_SCH_API_MISC } };
+		struct rig *rig = mes_start();
+
+		test_row(rows[row].name);
+		REQUIRE(rig);
+		f.vmid_mask_gfxhub = USER_VMIDS;
+		f.compute_hqd_mask[0] = 0xff;
+		f.limit_single_process = !rows[row].later;
+		CHECK_EQ(SEND(rig, f), 1);
+		for (i = 0; i < 3; i++) {
+			rig_mqd(rig, i, VGPU_ENGINE_COMPUTE);
+			CHECK_EQ(add(rig, i, COMPUTE, i + 1), 1);
+		}
+		m.opcode = MESAPI_MISC__CHANGE_CONFIG;
+		m.change_config.opcode =
+			MESAPI_MISC__CHANGE_CONFIG_OPTION_LIMIT_SINGLE_PROCESS;
+		m.change_config.option.bits.limit_single_process = 1;
+		if (rows[row].later)
+			CHECK_EQ(SEND(rig, m), 1);
+		n = fake_iv_count();
+		for (i = 0; i < 9; i++)
+			CHECK(RIG_RUN(rig, i % 3, WRITE_MEM(FLAG, i), SIGNAL));
+		CHECK_SOON(fake_iv_count() == n + 9);
+		for (i = n; i < fake_iv_count(); i++)
+			CHECK_EQ(fake_ivs[i].vmid, 8);
+		m.change_config.option.bits.limit_single_process = 0;
+		CHECK_EQ(SEND(rig, m), 1);
+		n = fake_iv_count();
+		for (i = 0; i < 3; i++)
+			CHECK(RIG_RUN(rig, i, WRITE_MEM(FLAG, i), SIGNAL));
+		CHECK_SOON(fake_iv_count() == n + 3);
+		CHECK(eop_of(rig, 0)->vmid != eop_of(rig, 1)->vmid &&
+		      eop_of(rig, 1)->vmid != eop_of(rig, 2)->vmid);
+		rig_destroy(rig);
+	}
+	test_row(NULL);
+}
+
+/* Everything at once: each packet is executed, and once. */
+static void many(void)
+{
+	const unsigned int queues = 13;
+	struct rig *rig = mes_start();
+	unsigned int i, k, round, sent[13] = { 0 };
+	uint32_t seed = 7;
+
+	REQUIRE(rig);
+	CHECK_EQ(set_hw_rsrc(rig, 0x0e00), 1);
+	for (i = 0; i < queues; i++) {
+		rig_mqd(rig, i, i % 4 ? VGPU_ENGINE_COMPUTE : VGPU_ENGINE_GFX);
+		CHECK_EQ(add(rig, i, i % 4 ? COMPUTE : GFX, 1 + i % 7), 1);
+	}
+	for (round = 0; round < 400; round++) {
+		seed = seed * 1664525 + 1013904223;
+		i = (seed >> 16) % queues;
+		/* Not more than the ring holds. */
+		for (k = 0; k < 20000 && rig->rings[i].wptr -
+		     fake_mem_get32(rig->rings[i].rptr) > RIG_RING_DW - 64; k++)
+			test_sleep_us(100);
+		RIG_PUT(rig, i, COUNT(FLAG + 4 * i), SIGNAL);
+		sent[i]++;
+		if (seed >> 8 & 3)
+			rig_ring(rig, i);
+		if ((seed >> 4 & 31) == 3) {
+			CHECK_EQ(rm(rig, i, i % 4 ? COMPUTE : GFX), 1);
+			CHECK_EQ(add(rig, i, i % 4 ? COMPUTE : GFX, 1 + i % 7), 1);
+		}
+		if ((seed >> 4 & 63) == 5) {
+			CHECK_EQ(suspend(rig, true, 0), 1);
+			CHECK_EQ(resume_all(rig), 1);
+		}
+	}
+	for (i = 0; i < queues; i++)
+		rig_ring(rig, i);
+	for (i = 0; i < queues; i++) {
+		CHECK_SOON(fake_mem_get64(rig->rings[i].fence) ==
+			   rig->rings[i].wptr);
+		CHECK_EQ(fake_mem_get32(FLAG + 4 * i), sent[i]);
+	}
+	rig_destroy(rig);
+}
+
+static const struct test_case tests[] = {
+	{ "more processes than VMIDs", more_processes_than_vmids },
+	{ "a busy process makes room", a_busy_process_makes_room },
+	{ "doorbells", doorbells },
+	{ "hung", hung },
+	{ "reset while suspended", reset_while_suspended },
+	{ "reset by registers", reset_by_registers },
+	{ "one process at a time", one_process_at_a_time },
+	{ "many", many },
+};
+
+TEST_MAIN(tests)

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Selects IGT subtests and judges igt_runner's results.json by a file of expectations.
 
-usage: igt_results.py [--expect FILE] [--needs FILE] --select <LIST >LIST
-       igt_results.py [--expect FILE] [--memory FILE] --list LIST RESULTS.JSON
+usage: igt_results.py [--expect FILE] [--vm NAME] [--long] [--needs FILE] --select <LIST >LIST
+       igt_results.py [--expect FILE] [--vm NAME] [--long] [--memory FILE] --list LIST RESULTS.JSON
+       igt_results.py [--expect FILE] [--long] --rest <LIST
 
 A line of the file is "BINARY@SUBTEST EXPECTED [OPTION...] [# REASON]"; SUBTEST may have
-wildcards, the first line that fits counts, a subtest without a line is to pass.
+wildcards, the first line that fits counts, a subtest without a line is to pass. What a
+subtest makes at run time (BINARY@SUBTEST@NAME) is judged for itself, by the same line
+unless an earlier one fits its own name.
 EXPECTED is one of
 	pass
 	skip	the test finds out itself that it cannot run here
@@ -17,6 +20,12 @@ and an OPTION
 	no-queue	so is a user queue that the driver refuses
 	clock		the clock that wakes the machine has warnings of its own
 	errors		errors in the driver's log are what the test is about
+	queue-names	so are user queues whose debugfs names outlive their numbers
+	warns		the test warns of things that are no failure
+	vm=NAME		run in the VM of that name; "one" if there is no such option
+	long		run with --long only, and then nothing else is
+--vm selects one of the VMs. Where it is used --rest tells what is run in none of them, a line
+for each of the file's, and complains of lines that fit no subtest of LIST.
 Everything else is a failure: a skip that is not expected, a warning in the kernel's log
 during the test, a subtest of LIST without a result.
 """
@@ -39,6 +48,7 @@ EXPECTED_LOG = {
     "no-queue": re.compile(r"amdgpu.*Failed to create usermode queue"),
     "clock": re.compile(r"hpet: Lost \d+ RTC interrupts|hpet_rtc_timer_reinit: .* suppressed|"
                         r"ACPI Error: Could not disable RealTimeClock events"),
+    "queue-names": re.compile(r"debugfs: 'queue_\d+' already exists"),
     # of any kind that drivers print, but nothing else that is a warning
     "errors": re.compile(r"\*ERROR\*|\[TTM\] |amdgpu \S+: "),
 }
@@ -55,12 +65,19 @@ class Rule:
             sys.exit(f"{where}: '{self.expected}' is none of pass, skip, omit")
         if self.expected != "pass" and not self.reason:
             sys.exit(f"{where}: {self.expected} needs a reason")
+        self.where = where
         self.memory = 0
         self.log = []
-        self.used = False
+        self.vm = "one"
+        self.long = False
+        self.warns = False
         for option in options:
             if option.startswith("memory="):
                 self.memory = int(option[7:])
+            elif option.startswith("vm="):
+                self.vm = option[3:]
+            elif option in ("long", "warns"):
+                setattr(self, option, True)
             elif option in EXPECTED_LOG:
                 self.log.append(EXPECTED_LOG[option])
             else:
@@ -82,17 +99,36 @@ def short(name):
     return re.sub("^igt@([^@]*/)?", "", name)
 
 
-def rule_for(rules, name):
-    return next(r for r in rules if fnmatch.fnmatchcase(short(name).lower(), r.glob.lower()))
+def rule_for(rules, *names):
+    """the first rule that fits one of the names"""
+    return next(r for r in rules for name in names
+                if fnmatch.fnmatchcase(short(name).lower(), r.glob.lower()))
 
 
-def select(rules, needs):
+def here(rule, args):
+    """is what this rule is about run in this VM?"""
+    return rule.expected != "omit" and rule.vm == (args.vm or rule.vm) and rule.long == args.long
+
+
+def select(rules, args):
     for name in sys.stdin.read().split():
         rule = rule_for(rules, name)
-        if rule.expected != "omit":
+        if here(rule, args):
             print(name)
-            if needs and rule.memory:
-                print(name, rule.memory, file=needs)
+            if args.needs and rule.memory:
+                print(name, rule.memory, file=args.needs)
+
+
+def rest(rules, args):
+    fits = {rule: 0 for rule in rules}
+    for name in sys.stdin.read().split():
+        fits[rule_for(rules, name)] += 1
+    for rule, n in fits.items():
+        subtests = f"{n} subtests: " if n > 1 else ""
+        if not n and rule.glob != "*" and rule.glob.count("@") < 2:
+            print(f"FAIL {rule.glob} ({rule.where}: there is no such subtest)")
+        elif rule.expected == "omit" and not args.long:
+            print(f"skip {rule.glob} ({subtests}{rule.reason})")
 
 
 def skip_reason(result):
@@ -120,6 +156,8 @@ def judge(rule, result):
     if outcome.startswith("dmesg-"):
         if all(any(log.search(line) for log in rule.log) for line in warnings(result)):
             outcome = {"dmesg-warn": "pass", "dmesg-fail": "fail"}[outcome]
+    if outcome == "warn" and rule.warns:
+        outcome = "pass"
     if outcome == "pass":
         if rule.expected == "skip":
             return "ok", f"{took}; a skip was expected: {rule.reason}", []
@@ -133,10 +171,24 @@ def judge(rule, result):
     return "FAIL", f"{outcome} after {took}", text[:10] + warnings(result)[:6]
 
 
+def show(name, rule, result):
+    """Prints the line about one subtest."""
+    if not result or result["result"] in ("notrun", "incomplete"):
+        print(f"FAIL {name} (not run to its end)")
+        return
+    verdict, reason, text = judge(rule, result)
+    for line in text:
+        print(f"     | {line}")
+    print(f"{verdict} {name} ({reason})")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--expect")
     parser.add_argument("--select", action="store_true")
+    parser.add_argument("--rest", action="store_true")
+    parser.add_argument("--vm", help="what this VM is for; without it all")
+    parser.add_argument("--long", action="store_true")
     parser.add_argument("--needs", type=argparse.FileType("w"))
     parser.add_argument("--list")
     parser.add_argument("--memory", help="file with the guest's memory in MiB")
@@ -144,7 +196,9 @@ def main():
     args = parser.parse_args()
     rules = read_rules(args.expect)
     if args.select:
-        return select(rules, args.needs)
+        return select(rules, args)
+    if args.rest:
+        return rest(rules, args)
 
     memory = int(open(args.memory).read()) if args.memory else 0
     # igt_runner writes names in lower case
@@ -152,21 +206,19 @@ def main():
                for name, result in json.load(open(args.results))["tests"].items()}
     for name in open(args.list).read().split():
         rule = rule_for(rules, name)
-        if rule.expected == "omit":
+        if rule.expected == "omit" and not args.vm:
             print(f"skip {short(name)} ({rule.reason})")
+        if not here(rule, args):
             continue
         if memory and memory < rule.memory << 10:
             print(f"skip {short(name)} (needs {rule.memory} GiB of memory, "
                   f"the guest has {memory / (1 << 10):.1f})")
             continue
-        result = results.get(short(name).lower())
-        if not result or result["result"] in ("notrun", "incomplete"):
-            print(f"FAIL {short(name)} (not run to its end)")
-            continue
-        verdict, reason, text = judge(rule, result)
-        for line in text:
-            print(f"     | {line}")
-        print(f"{verdict} {short(name)} ({reason})")
+        key = short(name).lower()
+        show(short(name), rule, results.get(key))
+        for dynamic in results:
+            if dynamic.startswith(key + "@"):
+                show(dynamic, rule_for(rules, dynamic, name), results[dynamic])
     return 0
 
 

@@ -56,17 +56,18 @@ guest()
 	return $status
 }
 
-# kernel_log FILE: what the guest's kernel must never say, whichever test made it
+# kernel_log FILE [SUFFIX]: what the guest's kernel must never say, whichever test made it
 kernel_log()
 {
+	local name=kernel-log${2:+-$2}
 	local bad='WARNING:|BUG:|Oops|INFO: task|INFO: possible|refcount_t|unreferenced object|Call Trace'
 	if [ ! -s "$1" ]; then
-		fail kernel-log "no log: $1"
-	elif grep -E "$bad" "$1" >"$OUT/kernel-log"; then
-		sed -n '1,10s/^/     | /p' "$OUT/kernel-log"
-		fail kernel-log "$1"
+		fail "$name" "no log: $1"
+	elif grep -E "$bad" "$1" >"$OUT/$name"; then
+		sed -n '1,10s/^/     | /p' "$OUT/$name"
+		fail "$name" "$1"
 	else
-		ok kernel-log
+		ok "$name"
 	fi
 }
 

@@ -163,11 +163,13 @@ vm_run()
 		"VM_KERNEL=$FLAVOUR" "VM_ACCEL=${ACCEL%%,*}" AMDGPU_ENABLE_USERQTEST=1 \
 		IGT_AMD_ENGINE_CONTROL=/build/vgpu/vgpu-control "${VM_ENV[@]}" >"$RUN_DIR/env"
 	if [ "$VM_DRIVER" = 1 ] && [ "$VM_GPUS" -gt 0 ]; then
-		# shellcheck disable=SC2086 # words are wanted
-		write_words /usr/sbin/modprobe amdgpu $VM_MODULE_ARGS >"$RUN_DIR/modprobe"
+		write_words /usr/sbin/modprobe amdgpu >"$RUN_DIR/modprobe"
 	else
 		: >"$RUN_DIR/modprobe"
 	fi
+
+	# also for whoever loads the module again
+	echo "options amdgpu $VM_MODULE_ARGS" >"$RUN_DIR/modprobe.conf"
 
 	# clocks of an emulated CPU are worth neither a watchdog nor a panic; a dead kernel must end the VM
 	append="console=ttyS0 panic=-1 oops=panic hung_task_panic=1 tsc=unstable no_timer_check no5lvl"

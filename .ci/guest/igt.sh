@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# igt.sh FOLDER: runs in the VM: the tests of /share/list, which lie in FOLDER, by igt_runner,
-# but for those that need more memory by /share/needs (lines "TEST GIB").
+# igt.sh FOLDER [SECONDS]: runs in the VM: the tests of /share/list, which lie in FOLDER, by
+# igt_runner, each for at most SECONDS (default 300), but for those that need more memory by
+# /share/needs (lines "TEST GIB").
 # Leaves results.json and the kernel's log in /share/results.
 
 set -u
-tests=$1
+tests=$1 limit=${2:-300}
 
 mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
 echo "$VM_RAM_MIB" >/share/memory
@@ -22,13 +23,17 @@ fi
 echo 32 >/proc/sys/vm/nr_hugepages
 echo madvise >/sys/kernel/mm/transparent_hugepage/enabled
 
+# some subtests read sysfs by "sudo cat"
+printf '#!/bin/sh\nexec "$@"\n' >/usr/local/bin/sudo
+chmod +x /usr/local/bin/sudo
+
 # libigt looks for tracing in debugfs, and the kernel warns of its first use there
 ls /sys/kernel/debug/tracing >/dev/null
 
 # one process a subtest: in multiple mode one failure is blamed on the subtests after it.
 # Results are written to memory and copied: many small synchronous writes over 9p are slow
 results=/tmp/igt-results
-igt_runner --overwrite --inactivity-timeout 300 --per-test-timeout 300 \
+igt_runner --overwrite --inactivity-timeout "$limit" --per-test-timeout "$limit" \
 	--disk-usage-limit 64M --abort-on-monitored-error=taint --test-list "$list" \
 	"$tests" "$results" >/share/runner.log 2>&1
 status=$?

@@ -340,6 +340,8 @@ static void set_up(void)
 	mkdir("/usr/lib/modules", 0755);
 	snprintf(path + 4100, 100, "/usr/lib/modules/%.60s", u.release);
 	link_to(path, path + 4100);
+	mkdir("/etc/modprobe.d", 0755);
+	link_to(RUN "/modprobe.conf", "/etc/modprobe.d/vm.conf");
 	write_file("/sys/module/firmware_class/parameters/path", RUN "/firmware");
 	if (sethostname("vm", 2))
 		perror("init: hostname");

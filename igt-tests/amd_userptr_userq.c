@@ -10,8 +10,7 @@
  */
 
 #include <errno.h>
-#include <pthread.h>
-#include <sys/syscall.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "igt.h"
@@ -21,24 +20,7 @@ IGT_TEST_DESCRIPTION("User queues see userptr BOs as the CPU does, before and af
 		     "the CPU mappings change");
 
 /* seeds of the patterns; every next step of a subtest has the next seed */
-enum { OLD = 1, NEXT };
-
-/* of the device's own buffers, which are not used here */
-#define SMALL_STAGING 4096
-
-/* a file of its own for each subtest: what one breaks the next does not meet */
-static void open_file(struct batch_gpu *gpu, int fd)
-{
-	batch_gpu_init_queues(gpu, drm_reopen_driver(fd), SMALL_STAGING);
-}
-
-static void close_file(struct batch_gpu *gpu)
-{
-	int fd = gpu->fd;
-
-	batch_gpu_fini(gpu);
-	drm_close_driver(fd);
-}
+enum { OLD = SCENE_SEED, NEXT };
 
 /**
  * SUBTEST: follow-%s-%s-%s
@@ -55,6 +37,7 @@ static void close_file(struct batch_gpu *gpu)
  * @dontneed:			madvise(MADV_DONTNEED), and the CPU writes
  * @remap:			munmap, and a new mapping in its place
  * @map-over:			a new mapping over the old one
+ * @span:			one madvise(MADV_DONTNEED) over all of the memory
  * @protect:			mprotect away and back, and the CPU writes
  * @fork:			copy on write after a fork
  * @swap-out:			swapped out
@@ -105,34 +88,22 @@ static void follow(int fd, const struct amount *amount, const struct view_change
 	/* all, all again, then every third */
 	static const unsigned int steps[] = { 1, 1, 3 };
 	bool writes = !(amount->flags & AMDGPU_GEM_USERPTR_READONLY);
-	struct batch_gpu gpu;
 	uint32_t seed = NEXT;
-	struct userq q;
-	struct view v;
+	struct scene s;
 	unsigned int i;
 
-	open_file(&gpu, fd);
-	userq_require(&gpu, kind);
-	view_init(&v, &gpu, &amount->layout, false, amount->flags, OLD);
-	/* the queue first: a BO that comes later must become part of what is evicted */
-	userq_init(&q, &gpu, kind, v.pieces->size);
-	view_create(&v);
-	view_read(&v, &q);
-
+	scene_init(&s, fd, &amount->layout, false, amount->flags, kind);
 	for (i = 0; i < ARRAY_SIZE(steps); i++) {
-		view_change(&v, change, steps[i], seed++);
-		view_read(&v, &q);
+		view_change(&s.v, change, steps[i], seed++);
+		view_read(&s.v, &s.q);
 		if (writes)
-			view_write(&v, &q, seed++);
+			view_write(&s.v, &s.q, seed++);
 	}
 
 	/* and the BOs go while the queue works on */
-	view_destroy(&v);
-	userq_copy(&q, q.staging.va, q.gate.va, BATCH_PAGE);
-	userq_assert_no_fault(&gpu);
-	userq_fini(&q);
-	view_fini(&v);
-	close_file(&gpu);
+	view_destroy(&s.v);
+	userq_copy(&s.q, s.q.staging.va, s.q.gate.va, BATCH_PAGE);
+	scene_fini(&s);
 }
 
 /**
@@ -152,7 +123,7 @@ static void bo_first(int fd, enum userq_kind kind)
 	struct userq q;
 	struct view v;
 
-	open_file(&gpu, fd);
+	userq_file_init(&gpu, fd);
 	userq_require(&gpu, kind);
 	view_init(&v, &gpu, &layout, false, BATCH_RW, OLD);
 	view_create(&v);
@@ -172,7 +143,165 @@ static void bo_first(int fd, enum userq_kind kind)
 	view_write(&v, &q, NEXT + 4);
 	userq_fini(&q);
 	view_fini(&v);
-	close_file(&gpu);
+	userq_file_fini(&gpu);
+}
+
+/**
+ * SUBTEST: map-late-%s-%s
+ * Description: A userptr BO is mapped while a %arg[2] queue runs, some time after it was
+ *	made: %arg[1].
+ *
+ * arg[1]:
+ *
+ * @changed:			its memory is another one by then
+ * @twice:			it is mapped already, at another address
+ * @novalidate:			its pages were never looked up
+ *
+ * arg[2]:
+ *
+ * @gfx:			graphics
+ * @compute:			compute
+ * @sdma:			SDMA
+ */
+static const struct late {
+	const char *name;
+	uint32_t flags;
+	bool mapped;
+	bool changed;
+} lates[] = {
+	{ "changed", BATCH_RW, false, true },
+	{ "twice", BATCH_RW, true, true },
+	{ "novalidate", AMDGPU_GEM_USERPTR_REGISTER, false, false },
+};
+
+static void map_late(int fd, const struct late *late, enum userq_kind kind)
+{
+	static const struct batch_layout layout = { 1, 16, 0, 1, BATCH_ANON, BATCH_ASCENDING };
+	struct drm_amdgpu_gem_userptr args = { .flags = late->flags };
+	amdgpu_va_handle va_handle;
+	struct batch_gpu gpu;
+	uint64_t second, size;
+	struct userq q;
+	struct view v;
+
+	userq_file_init(&gpu, fd);
+	userq_require(&gpu, kind);
+	view_init(&v, &gpu, &layout, false, late->flags, OLD);
+	size = v.pieces->size;
+	userq_init(&q, &gpu, kind, size);
+	userq_copy(&q, q.staging.va, q.gate.va, BATCH_PAGE);
+
+	args.addr = v.pieces->ranges[0].addr;
+	args.size = size;
+	do_ioctl(gpu.fd, DRM_IOCTL_AMDGPU_GEM_USERPTR, &args);
+	v.handles[v.num_handles++] = args.handle;
+	do_or_die(amdgpu_va_range_alloc(gpu.dev, amdgpu_gpu_va_range_general, size, BATCH_PAGE, 0,
+					&second, &va_handle, 0));
+	if (late->mapped)
+		igt_assert_eq(__batch_va(gpu.fd, args.handle, AMDGPU_VA_OP_MAP, second, 0, size,
+					 AMDGPU_VM_PAGE_READABLE | AMDGPU_VM_MTYPE_UC), 0);
+	if (late->changed)
+		view_change(&v, VIEW_REMAP, 1, NEXT);
+	igt_assert_eq(__batch_va(gpu.fd, args.handle, AMDGPU_VA_OP_MAP, v.va, 0, size,
+				 AMDGPU_VM_PAGE_READABLE | AMDGPU_VM_PAGE_WRITEABLE |
+				 AMDGPU_VM_MTYPE_UC), 0);
+	userq_settle(&gpu);
+	view_read(&v, &q);
+	view_write(&v, &q, NEXT + 1);
+	if (late->mapped) {
+		memset(q.staging.cpu, 0xa5, size);
+		userq_copy(&q, q.staging.va, second, size);
+		view_check_staging(&v, &q);
+	}
+	view_change(&v, VIEW_DONTNEED, 1, NEXT + 2);
+	view_read(&v, &q);
+	do_or_die(amdgpu_va_range_free(va_handle));
+	userq_fini(&q);
+	view_fini(&v);
+	userq_file_fini(&gpu);
+}
+
+/**
+ * SUBTEST: missing-%s-%s
+ * Description: While the memory of a BO is not mapped, a %arg[2] queue does not run:
+ *	%arg[1].
+ *
+ * arg[1]:
+ *
+ * @signal:			it gets no fence until the memory is back
+ * @create:			no other queue is made until the memory is back
+ * @close:			it runs again when the BO is closed
+ *
+ * arg[2]:
+ *
+ * @gfx:			graphics
+ * @compute:			compute
+ * @sdma:			SDMA
+ */
+
+/* Calls that wait for what cannot be must be noticed: they cannot be killed. */
+#define MISSING_SECONDS 60
+
+static void missing_signal(struct scene *s, struct userq *more)
+{
+	unsigned int i;
+
+	view_emit_read(&s->v, &s->q);
+	for (i = 0; i < 3; i++)
+		igt_assert_eq(__userq_submit(&s->q), -EFAULT);
+	batch_pieces_place(s->v.pieces, 0);
+	batch_fill_range(s->v.pieces, 0, OLD);
+	userq_submit(&s->q);
+	userq_wait(&s->q);
+	view_check_staging(&s->v, &s->q);
+}
+
+static void missing_create(struct scene *s, struct userq *more)
+{
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		igt_assert_eq(__userq_create(more), -EFAULT);
+	batch_pieces_place(s->v.pieces, 0);
+	batch_fill_range(s->v.pieces, 0, OLD);
+	igt_assert_eq(__userq_create(more), 0);
+	userq_copy(more, more->staging.va, s->v.va, BATCH_PAGE);
+}
+
+static void missing_close(struct scene *s, struct userq *more)
+{
+	view_destroy(&s->v);
+	userq_copy(&s->q, s->q.staging.va, s->q.gate.va, BATCH_PAGE);
+	batch_pieces_place(s->v.pieces, 0);
+	batch_fill_range(s->v.pieces, 0, OLD);
+	view_create(&s->v);
+}
+
+static const struct missing {
+	const char *name;
+	void (*run)(struct scene *s, struct userq *more);
+} missings[] = {
+	{ "signal", missing_signal },
+	{ "create", missing_create },
+	{ "close", missing_close },
+};
+
+static void missing(int fd, const struct missing *what, enum userq_kind kind)
+{
+	static const struct batch_layout layout = { 8, 4, 0, 1, BATCH_ANON, BATCH_SHUFFLED };
+	struct userq more;
+	struct scene s;
+
+	scene_init(&s, fd, &layout, false, BATCH_RW, kind);
+	userq_prepare(&more, &s.gpu, kind, BATCH_PAGE);
+	igt_set_timeout(MISSING_SECONDS, "a queue whose memory is missing");
+	do_or_die(munmap(batch_range_ptr(s.v.pieces, 0), batch_range_size(s.v.pieces, 0)));
+	what->run(&s, &more);
+	igt_reset_timeout();
+	view_read(&s.v, &s.q);
+	view_write(&s.v, &s.q, NEXT);
+	userq_fini(&more);
+	scene_fini(&s);
 }
 
 /**
@@ -189,7 +318,7 @@ static void all_queues(int fd)
 	uint32_t seed = NEXT;
 	struct view v;
 
-	open_file(&gpu, fd);
+	userq_file_init(&gpu, fd);
 	view_init(&v, &gpu, &layout, false, BATCH_RW, OLD);
 	for (i = 0; i < ARRAY_SIZE(q); i++)
 		if (userq_supported(&gpu, i % USERQ_KINDS))
@@ -215,7 +344,7 @@ static void all_queues(int fd)
 	for (k = 0; k < n; k++)
 		userq_fini(&q[k]);
 	view_fini(&v);
-	close_file(&gpu);
+	userq_file_fini(&gpu);
 }
 
 /**
@@ -235,88 +364,34 @@ static void all_queues(int fd)
  * @sdma:			SDMA
  */
 
-/* a thread that takes memory away */
-struct taker {
-	struct view *v;
-	int tid;	/* once it runs */
-	int done;
-};
-
-static void *take(void *data)
-{
-	struct taker *t = data;
-
-	__atomic_store_n(&t->tid, (int)syscall(SYS_gettid), __ATOMIC_RELEASE);
-	view_change(t->v, VIEW_REMAP, 1, NEXT);
-	__atomic_store_n(&t->done, 1, __ATOMIC_RELEASE);
-	return NULL;
-}
-
-/* Waits until the thread waits in the kernel for what no signal ends. */
-static void taker_blocks(struct taker *t)
-{
-	char path[64], state = 0;
-	int tries, tid;
-
-	for (tries = 0; tries < 3000 && state != 'D'; tries++) {
-		FILE *f;
-
-		usleep(10000);
-		igt_assert_f(!__atomic_load_n(&t->done, __ATOMIC_ACQUIRE),
-			     "the memory went while the GPU used it\n");
-		tid = __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE);
-		if (!tid)
-			continue;
-		snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-		f = fopen(path, "r");
-		if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
-			state = 0;
-		if (f)
-			fclose(f);
-	}
-	igt_assert_f(state == 'D', "the thread is in state '%c'\n", state ? state : '?');
-}
-
 static void busy(int fd, bool gpu_writes, enum userq_kind kind)
 {
 	static const struct batch_layout layout = { 16, 4, 0, 1, BATCH_SHARED, BATCH_SHUFFLED };
-	struct batch_gpu gpu;
-	struct taker taker;
-	pthread_t thread;
-	struct userq q;
-	struct view v;
+	struct view_taker taker;
+	struct scene s;
 
-	open_file(&gpu, fd);
-	userq_require(&gpu, kind);
-	view_init(&v, &gpu, &layout, false, BATCH_RW, OLD);
-	userq_init(&q, &gpu, kind, v.pieces->size);
-	view_create(&v);
-	view_read(&v, &q);
-
-	userq_emit_gate(&q);
+	scene_init(&s, fd, &layout, false, BATCH_RW, kind);
+	userq_emit_gate(&s.q);
 	if (gpu_writes)
-		view_emit_write(&v, &q, NEXT + 1);
+		view_emit_write(&s.v, &s.q, NEXT + 1);
 	else
-		view_emit_read(&v, &q);
-	userq_submit(&q);
+		view_emit_read(&s.v, &s.q);
+	userq_submit(&s.q);
 
-	taker = (struct taker) { .v = &v };
-	igt_assert_eq(pthread_create(&thread, NULL, take, &taker), 0);
-	taker_blocks(&taker);
-	igt_assert(userq_busy(&q));
-	userq_open_gates(&q);
-	userq_wait(&q);
-	userq_assert_no_fault(&gpu);
+	view_taker_start(&taker, &s.v, VIEW_REMAP, NEXT);
+	view_taker_blocks(&taker);
+	igt_assert(userq_busy(&s.q));
+	userq_open_gates(&s.q);
+	userq_wait(&s.q);
+	userq_assert_no_fault(&s.gpu);
 	if (!gpu_writes)
-		batch_check_words(q.staging.cpu, v.pieces->size, 0, OLD, "GPU");
-	igt_assert_eq(pthread_join(thread, NULL), 0);
+		batch_check_words(s.q.staging.cpu, s.v.pieces->size, 0, OLD, "GPU");
+	view_taker_join(&taker);
 	/* what the thread wrote came after what the GPU wrote */
-	view_check_cpu(&v);
-	view_read(&v, &q);
-	view_write(&v, &q, NEXT + 2);
-	userq_fini(&q);
-	view_fini(&v);
-	close_file(&gpu);
+	view_check_cpu(&s.v);
+	view_read(&s.v, &s.q);
+	view_write(&s.v, &s.q, NEXT + 2);
+	scene_fini(&s);
 }
 
 /**
@@ -389,7 +464,7 @@ static void replace(int fd, const struct replacement *how, enum userq_kind kind)
 	struct batch_gpu gpu;
 	struct userq q;
 
-	open_file(&gpu, fd);
+	userq_file_init(&gpu, fd);
 	userq_require(&gpu, kind);
 	view_init(&from, &gpu, &layout, false, BATCH_RW, OLD);
 	view_init(&to, &gpu, &layout, false, BATCH_RW, NEXT);
@@ -415,7 +490,45 @@ static void replace(int fd, const struct replacement *how, enum userq_kind kind)
 	userq_fini(&q);
 	view_fini(&to);
 	view_fini(&from);
-	close_file(&gpu);
+	userq_file_fini(&gpu);
+}
+
+/**
+ * SUBTEST: storm-%s-%s
+ * Description: A thread takes every second of 64 userptr BOs' memory away all the time, by
+ *	%arg[1], while a %arg[2] queue reads: it gets on, and never sees what was before.
+ *
+ * arg[1]:
+ *
+ * @dontneed:			madvise(MADV_DONTNEED)
+ * @map-over:			a new mapping over the old one
+ *
+ * arg[2]:
+ *
+ * @gfx:			graphics
+ * @compute:			compute
+ * @sdma:			SDMA
+ */
+#define STORM_JOBS 32
+
+static const struct view_change * const storms[] = { VIEW_DONTNEED, VIEW_MAP_OVER };
+
+static void storm(int fd, const struct view_change *change, enum userq_kind kind)
+{
+	static const struct batch_layout layout = { 64, 2, 0, 1, BATCH_ANON, BATCH_SHUFFLED };
+	struct view_storm storm;
+	struct scene s;
+	unsigned int i;
+
+	scene_init(&s, fd, &layout, false, BATCH_RW, kind);
+	view_storm_start(&storm, &s.v, change, OLD);
+	for (i = 0; i < STORM_JOBS; i++)
+		view_storm_read(&storm, &s.q);
+	i = view_storm_stop(&storm);
+	igt_info("%u rounds\n", i);
+	view_read(&s.v, &s.q);
+	view_write(&s.v, &s.q, i + 1);
+	scene_fini(&s);
 }
 
 int igt_main()
@@ -451,6 +564,19 @@ int igt_main()
 			bo_first(fd, k);
 	}
 
+	for (k = 0; k < USERQ_KINDS; k++) {
+		for (i = 0; i < ARRAY_SIZE(lates); i++) {
+			igt_describe("A BO is mapped while a user queue runs");
+			igt_subtest_f("map-late-%s-%s", lates[i].name, userq_kinds[k].name)
+				map_late(fd, &lates[i], k);
+		}
+		for (i = 0; i < ARRAY_SIZE(missings); i++) {
+			igt_describe("User queues do not run while memory is missing");
+			igt_subtest_f("missing-%s-%s", missings[i].name, userq_kinds[k].name)
+				missing(fd, &missings[i], k);
+		}
+	}
+
 	igt_describe("User queues of all kinds");
 	igt_subtest("queues")
 		all_queues(fd);
@@ -460,6 +586,14 @@ int igt_main()
 			igt_describe("Memory stays while a user queue works on it");
 			igt_subtest_f("busy-%s-%s", i ? "write" : "read", userq_kinds[k].name)
 				busy(fd, i, k);
+		}
+	}
+
+	for (i = 0; i < ARRAY_SIZE(storms); i++) {
+		for (k = 0; k < USERQ_KINDS; k++) {
+			igt_describe("Memory goes all the time while a user queue reads it");
+			igt_subtest_f("storm-%s-%s", storms[i]->name, userq_kinds[k].name)
+				storm(fd, storms[i], k);
 		}
 	}
 

@@ -142,6 +142,33 @@ void userq_assert_no_fault(struct batch_gpu *gpu)
  */
 
 /**
+ * userq_file_init:
+ * @gpu: to be initialized
+ * @fd: any file of the device
+ *
+ * Opens the device once more.
+ */
+void userq_file_init(struct batch_gpu *gpu, int fd)
+{
+	/* queues have staging buffers of their own */
+	batch_gpu_init_queues(gpu, drm_reopen_driver(fd), BATCH_PAGE);
+}
+
+/**
+ * userq_file_fini:
+ * @gpu: device
+ *
+ * Closes the file.
+ */
+void userq_file_fini(struct batch_gpu *gpu)
+{
+	int fd = gpu->fd;
+
+	batch_gpu_fini(gpu);
+	drm_close_driver(fd);
+}
+
+/**
  * userq_supported:
  * @gpu: device
  * @kind: which engine
@@ -220,6 +247,8 @@ void userq_prepare(struct userq *q, struct batch_gpu *gpu, enum userq_kind kind,
 	userq_buffer_init(gpu, &q->wptr, BATCH_PAGE, 0);
 	userq_buffer_init(gpu, &q->gate, BATCH_PAGE, 0);
 	userq_buffer_init(gpu, &q->staging, staging_size, 0);
+	q->gate_va = q->gate.va;
+	q->gate_cpu = q->gate.cpu;
 
 	if (kind != USERQ_COMPUTE)
 		query_areas(gpu, &areas);
@@ -372,7 +401,7 @@ void userq_emit_copy(struct userq *q, uint64_t dst, uint64_t src, uint64_t size)
  */
 void userq_emit_gate(struct userq *q)
 {
-	uint64_t va = q->gate.va;
+	uint64_t va = q->gate_va;
 
 	q->gates++;
 	if (q->kind == USERQ_SDMA)
@@ -397,7 +426,7 @@ void userq_emit_gate(struct userq *q)
  */
 void userq_open_gates(struct userq *q)
 {
-	__atomic_store_n((uint32_t *)q->gate.cpu, q->gates, __ATOMIC_RELEASE);
+	__atomic_store_n(q->gate_cpu, q->gates, __ATOMIC_RELEASE);
 }
 
 /**
@@ -419,21 +448,11 @@ int __userq_signal(struct userq *q)
 	return amdgpu_userq_signal(q->gpu->dev, &args);
 }
 
-/**
- * __userq_submit:
- * @q: queue
- *
- * Starts what was emitted. The kernel makes the fence first, which waits for an
- * eviction to be over: whoever then takes memory away waits for this work.
- *
- * Returns: 0 or a negative error number. With an error the doorbell is not rung,
- * and the same work is submitted by the next call.
- */
-int __userq_submit(struct userq *q)
+/* Ends the work with a fence and tells the write pointer, in the engine's unit. */
+static uint64_t finish(struct userq *q)
 {
 	/* SDMA counts bytes, the command processor dwords */
 	unsigned int unit = q->kind == USERQ_SDMA ? 4 : 1;
-	int r;
 
 	/* the engine writes what the kernel compares with the write pointer */
 	if (q->rung != q->put) {
@@ -446,14 +465,42 @@ int __userq_submit(struct userq *q)
 			emit(q, (uint32_t []) {
 				PACKET3(PACKET3_PROTECTED_FENCE_SIGNAL, 0), 0,
 			}, 2);
+		q->rung = q->put;
 		__atomic_store_n((uint64_t *)q->wptr.cpu, q->put * unit, __ATOMIC_RELEASE);
 	}
-	/* the page tables of the ring and the kernel may see the write pointer now */
 	__sync_synchronize();
-	r = __userq_signal(q);
-	q->rung = q->put;
+	return q->put * unit;
+}
+
+/**
+ * userq_ring_bell:
+ * @q: queue
+ *
+ * Starts what was emitted without a fence: nobody waits for this work, and the queue
+ * may be taken off the engine in the middle of it.
+ */
+void userq_ring_bell(struct userq *q)
+{
+	*q->bell = finish(q);
+}
+
+/**
+ * __userq_submit:
+ * @q: queue
+ *
+ * Starts what was emitted. The kernel makes the fence first, which waits for an
+ * eviction to be over: whoever then takes memory away waits for this work.
+ *
+ * Returns: 0 or a negative error number. With an error the doorbell is not rung,
+ * and the same work is submitted by the next call.
+ */
+int __userq_submit(struct userq *q)
+{
+	uint64_t wptr = finish(q);
+	int r = __userq_signal(q);
+
 	if (!r)
-		*q->bell = q->put * unit;
+		*q->bell = wptr;
 	return r;
 }
 

@@ -25,6 +25,8 @@ extern const struct userq_kind_info {
  * @wptr: where it is told how far it may go
  * @extra: memory that the kind of queue wants
  * @gate: a word that userq_emit_gate() lets the engine wait for
+ * @gate_va: GPU address of the word; may be set to that of other memory
+ * @gate_cpu: its CPU address
  * @staging: other end of copies
  * @doorbell: memory of the doorbell
  * @doorbell_handle: GEM handle of @doorbell
@@ -40,6 +42,8 @@ struct userq {
 	struct batch_gpu *gpu;
 	enum userq_kind kind;
 	struct batch_buffer ring, rptr, wptr, extra[2], gate, staging;
+	uint64_t gate_va;
+	uint32_t *gate_cpu;
 	amdgpu_bo_handle doorbell;
 	uint32_t doorbell_handle;
 	volatile uint64_t *bell;
@@ -51,6 +55,10 @@ struct userq {
 
 /* long enough for emulated devices on busy machines */
 #define USERQ_TIMEOUT_NS (120ll * 1000 * 1000 * 1000)
+
+/* a file of its own for each subtest: what one breaks the next does not meet */
+void userq_file_init(struct batch_gpu *gpu, int fd);
+void userq_file_fini(struct batch_gpu *gpu);
 
 /* life */
 bool userq_supported(struct batch_gpu *gpu, enum userq_kind kind);
@@ -74,6 +82,7 @@ void userq_emit_copy(struct userq *q, uint64_t dst, uint64_t src, uint64_t size)
 void userq_emit_gate(struct userq *q);
 void userq_open_gates(struct userq *q);
 int __userq_signal(struct userq *q);
+void userq_ring_bell(struct userq *q);
 int __userq_submit(struct userq *q);
 void userq_submit(struct userq *q);
 int __userq_wait(struct userq *q, int64_t timeout_ns);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "igt.h"
@@ -134,6 +136,13 @@ static void dontneed_write(struct view *v, unsigned int step, uint32_t seed)
 	fill(v, step, seed);
 }
 
+/* One call for all of the memory, and the gaps. */
+static void dontneed_span(struct view *v, unsigned int step, uint32_t seed)
+{
+	do_or_die(madvise(v->pieces->base, v->pieces->span, MADV_DONTNEED));
+	fill(v, 1, seed);
+}
+
 static void remap(struct view *v, unsigned int step, uint32_t seed)
 {
 	unsigned int i;
@@ -206,6 +215,7 @@ const struct view_change view_changes[VIEW_CHANGES] = {
 	{ "dontneed", dontneed_write },
 	{ "remap", remap },
 	{ "map-over", map_over },
+	{ "span", dontneed_span, .all = true, .writes_all = true },
 	{ "protect", protect_write },
 	{ "fork", fork_write, .all = true },
 	{ "swap-out", swap_out, .keeps = true, .swap = true },
@@ -228,6 +238,8 @@ void view_change(struct view *v, const struct view_change *change, unsigned int 
 
 	igt_require_f(!change->swap || kinds_have_swap(), "no swap\n");
 	change->apply(v, step, seed);
+	if (change->writes_all)
+		step = 1;
 	for (i = 0; i < v->pieces->layout.num_ranges && !change->keeps; i += step)
 		v->seeds[i] = seed;
 }
@@ -246,6 +258,70 @@ unsigned int view_changed(const struct view *v, const struct view_change *change
 	unsigned int n = v->pieces->layout.num_ranges;
 
 	return change->all ? n : (n + step - 1) / step;
+}
+
+static void *take(void *data)
+{
+	struct view_taker *t = data;
+
+	__atomic_store_n(&t->tid, (int)syscall(SYS_gettid), __ATOMIC_RELEASE);
+	view_change(t->v, t->change, 1, t->seed);
+	__atomic_store_n(&t->done, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/**
+ * view_taker_start:
+ * @t: to be started
+ * @v: view, whose seeds belong to the thread until it is joined
+ * @change: what happens, to all ranges; must need nothing of the system
+ * @seed: pattern that the thread writes
+ */
+void view_taker_start(struct view_taker *t, struct view *v,
+		      const struct view_change *change, uint32_t seed)
+{
+	*t = (struct view_taker) { .v = v, .change = change, .seed = seed };
+	igt_assert_eq(pthread_create(&t->thread, NULL, take, t), 0);
+}
+
+/**
+ * view_taker_blocks:
+ * @t: thread
+ *
+ * Returns when the thread waits in the kernel in a way that no signal ends, which it
+ * has to do before it is over.
+ */
+void view_taker_blocks(struct view_taker *t)
+{
+	char path[64], state = 0;
+	int tries, tid;
+
+	for (tries = 0; tries < 3000 && state != 'D'; tries++) {
+		FILE *f;
+
+		usleep(10000);
+		igt_assert_f(!__atomic_load_n(&t->done, __ATOMIC_ACQUIRE),
+			     "the memory went while the GPU used it\n");
+		tid = __atomic_load_n(&t->tid, __ATOMIC_ACQUIRE);
+		if (!tid)
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+		f = fopen(path, "r");
+		if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+			state = 0;
+		if (f)
+			fclose(f);
+	}
+	igt_assert_f(state == 'D', "the thread is in state '%c'\n", state ? state : '?');
+}
+
+/**
+ * view_taker_join:
+ * @t: thread
+ */
+void view_taker_join(struct view_taker *t)
+{
+	igt_assert_eq(pthread_join(t->thread, NULL), 0);
 }
 
 /*
@@ -351,4 +427,158 @@ void view_write(struct view *v, struct userq *q, uint32_t seed)
 	userq_wait(q);
 	userq_assert_no_fault(v->gpu);
 	view_check_cpu(v);
+}
+
+/*
+ * Memory that is taken away while the GPU works. Each word says in which round of the
+ * storm it was written.
+ */
+
+#define STORM_STEP 2
+#define STORM_TRIES 100
+
+static void *storm(void *data)
+{
+	struct view_storm *t = data;
+	uint32_t seed = t->ended;
+
+	while (!__atomic_load_n(&t->stop, __ATOMIC_ACQUIRE)) {
+		__atomic_store_n(&t->begun, ++seed, __ATOMIC_RELEASE);
+		view_change(t->v, t->change, STORM_STEP, seed);
+		__atomic_store_n(&t->ended, seed, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/**
+ * view_storm_start:
+ * @t: to be started
+ * @v: view, whose memory all holds the pattern of @seed
+ * @change: how memory is taken away; must need nothing of the system
+ * @seed: pattern of the memory; the thread uses those behind it
+ */
+void view_storm_start(struct view_storm *t, struct view *v,
+		      const struct view_change *change, uint32_t seed)
+{
+	*t = (struct view_storm) { .v = v, .change = change, .begun = seed, .ended = seed };
+	igt_assert_eq(pthread_create(&t->thread, NULL, storm, t), 0);
+}
+
+/* Each word is zero, as new memory is, or has the pattern of one of these seeds. */
+static void check_one_of(const uint32_t *w, uint64_t size, uint64_t offset, uint32_t first,
+			 uint32_t end)
+{
+	uint32_t want[BATCH_PAGE / 4], seed;
+	uint64_t at, i;
+	bool bad = false;
+
+	/* a page at a time; mostly there are few seeds, and one of them fits all of it */
+	for (at = 0; at < size; at += BATCH_PAGE) {
+		uint8_t fits[BATCH_PAGE / 4] = {};
+
+		for (i = 0; i < BATCH_PAGE / 4; i++)
+			fits[i] = !w[at / 4 + i];
+		for (seed = first; seed <= end; seed++) {
+			batch_fill_words(want, BATCH_PAGE, offset + at, seed);
+			for (i = 0; i < BATCH_PAGE / 4; i++)
+				fits[i] |= w[at / 4 + i] == want[i];
+			if (!memchr(fits, 0, sizeof(fits)))
+				break;
+		}
+		for (i = 0; i < BATCH_PAGE / 4; i++)
+			bad |= !fits[i];
+		igt_assert_f(!bad, "GPU, BO offset %#llx: memory of before round %u, up to %u\n",
+			     (unsigned long long)(offset + at), first, end);
+	}
+}
+
+/**
+ * view_storm_read:
+ * @t: storm
+ * @q: queue
+ *
+ * Asserts that the GPU sees what the memory held at some time during the copy, nothing
+ * of before it, and that the queue gets on.
+ */
+void view_storm_read(struct view_storm *t, struct userq *q)
+{
+	const uint8_t *seen = q->staging.cpu;
+	struct view *v = t->v;
+	uint32_t first, end;
+	unsigned int i;
+	int r = 0;
+
+	first = __atomic_load_n(&t->ended, __ATOMIC_ACQUIRE);
+	view_emit_read(v, q);
+	/* it may be told that the memory keeps changing, but not for ever */
+	for (i = 0; i < STORM_TRIES; i++) {
+		r = __userq_submit(q);
+		if (r != -EBUSY)
+			break;
+	}
+	igt_assert_eq(r, 0);
+	userq_wait(q);
+	end = __atomic_load_n(&t->begun, __ATOMIC_ACQUIRE);
+	userq_assert_no_fault(v->gpu);
+
+	for (i = 0; i < v->pieces->layout.num_ranges; i++) {
+		const void *p = seen + v->pieces->offsets[i];
+
+		if (i % STORM_STEP)
+			batch_check_words(p, batch_range_size(v->pieces, i),
+					  v->pieces->offsets[i], v->seeds[i], "GPU, at rest");
+		else
+			check_one_of(p, batch_range_size(v->pieces, i), v->pieces->offsets[i],
+				     first, end);
+	}
+}
+
+/**
+ * view_storm_stop:
+ * @t: storm
+ *
+ * Returns: how often the thread has taken the memory away.
+ */
+uint32_t view_storm_stop(struct view_storm *t)
+{
+	__atomic_store_n(&t->stop, 1, __ATOMIC_RELEASE);
+	igt_assert_eq(pthread_join(t->thread, NULL), 0);
+	return t->ended;
+}
+
+/**
+ * scene_init:
+ * @s: to be initialized
+ * @fd: any file of the device
+ * @layout: geometry of the memory
+ * @batch: one BO of all ranges, else a BO for each
+ * @flags: AMDGPU_GEM_USERPTR_* of the BOs
+ * @kind: which engine
+ *
+ * Opens the device once more, makes a queue, then BOs, and lets the queue read them.
+ */
+void scene_init(struct scene *s, int fd, const struct batch_layout *layout, bool batch,
+		uint32_t flags, enum userq_kind kind)
+{
+	userq_file_init(&s->gpu, fd);
+	userq_require(&s->gpu, kind);
+	view_init(&s->v, &s->gpu, layout, batch, flags, SCENE_SEED);
+	userq_init(&s->q, &s->gpu, kind, s->v.pieces->size);
+	/* the queue first: a BO that comes later must become part of what is evicted */
+	view_create(&s->v);
+	view_read(&s->v, &s->q);
+}
+
+/**
+ * scene_fini:
+ * @s: scene
+ *
+ * Closes all of it, after no engine has met an address that it could not use.
+ */
+void scene_fini(struct scene *s)
+{
+	userq_assert_no_fault(&s->gpu);
+	userq_fini(&s->q);
+	view_fini(&s->v);
+	userq_file_fini(&s->gpu);
 }

@@ -6,6 +6,8 @@
 #ifndef AMD_USERPTR_VIEW_H
 #define AMD_USERPTR_VIEW_H
 
+#include <pthread.h>
+
 #include "lib/amdgpu/amd_userptr_queue.h"
 
 /**
@@ -40,6 +42,7 @@ struct view {
  * @keeps: the contents are the same afterwards
  * @swap: needs swap
  * @all: invalidates all ranges, whatever was asked for
+ * @writes_all: writes all ranges, whatever was asked for
  */
 struct view_change {
 	const char *name;
@@ -47,13 +50,69 @@ struct view_change {
 	bool keeps;
 	bool swap;
 	bool all;
+	bool writes_all;
 };
 
-#define VIEW_CHANGES 7
+/**
+ * struct view_taker - a thread that lets something happen to memory once
+ * @v: view
+ * @change: what happens, to all ranges
+ * @seed: pattern that the thread writes
+ * @thread: the thread
+ * @tid: its number, once it runs
+ * @done: it is over
+ */
+struct view_taker {
+	struct view *v;
+	const struct view_change *change;
+	uint32_t seed;
+	pthread_t thread;
+	int tid;
+	int done;
+};
+
+/**
+ * struct view_storm - a thread that takes memory away all the time
+ * @v: view; every second range is in the storm, the others are let alone
+ * @change: how it is taken away
+ * @thread: the thread
+ * @stop: it shall end
+ * @begun: seed that the thread is writing or has written
+ * @ended: seed that the thread has written everywhere
+ */
+struct view_storm {
+	struct view *v;
+	const struct view_change *change;
+	pthread_t thread;
+	int stop;
+	uint32_t begun;
+	uint32_t ended;
+};
+
+#define VIEW_CHANGES 8
 extern const struct view_change view_changes[VIEW_CHANGES];
 /* the first of them, for tests that want just any */
 #define VIEW_DONTNEED (&view_changes[0])
 #define VIEW_REMAP (&view_changes[1])
+#define VIEW_MAP_OVER (&view_changes[2])
+
+/**
+ * struct scene - a file with memory at one GPU address and one queue
+ * @gpu: the file
+ * @q: the queue
+ * @v: the memory, which holds the pattern of SCENE_SEED at first
+ */
+struct scene {
+	struct batch_gpu gpu;
+	struct userq q;
+	struct view v;
+};
+
+#define SCENE_SEED 1
+
+void scene_init(struct scene *s, int fd, const struct batch_layout *layout, bool batch,
+		uint32_t flags, enum userq_kind kind);
+void scene_fini(struct scene *s);
 
 /* life */
 void view_init(struct view *v, struct batch_gpu *gpu, const struct batch_layout *layout,
@@ -67,6 +126,15 @@ void view_change(struct view *v, const struct view_change *change, unsigned int 
 		 uint32_t seed);
 unsigned int view_changed(const struct view *v, const struct view_change *change,
 			  unsigned int step);
+
+void view_taker_start(struct view_taker *t, struct view *v,
+		      const struct view_change *change, uint32_t seed);
+void view_taker_blocks(struct view_taker *t);
+void view_taker_join(struct view_taker *t);
+void view_storm_start(struct view_storm *t, struct view *v,
+		      const struct view_change *change, uint32_t seed);
+void view_storm_read(struct view_storm *t, struct userq *q);
+uint32_t view_storm_stop(struct view_storm *t);
 
 /* what the GPU sees and does */
 void view_emit_read(struct view *v, struct userq *q);

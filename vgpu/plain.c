@@ -33,7 +33,7 @@ static const struct vgpu_reg_range ranges[] = {
 	/* Halting and starting the microcode of gfx and compute. */
 	ONE(CP_ME_CNTL),
 	ONE(CP_MEC_CNTL),
-	/* Interrupts of the command processor are always on. */
+	/* Which interrupts are on: pm4.c looks here. */
 	ONE(CP_INT_CNTL),
 	RUN(CP_INT_CNTL_RING0, CP_INT_CNTL_RING1),
 	ONE(CP_ME1_PIPE0_INT_CNTL),

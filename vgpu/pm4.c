@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "pm4_internal.h"
+#include "gc/gc_11_0_0_offset.h"
+#include "gc/gc_11_0_0_sh_mask.h"
 #include "ivsrcid/gfx/irqsrcs_gfx_11_0_0.h"
 #include "nvd.h"
 #include "soc15_ih_clientid.h"
@@ -74,25 +76,85 @@ static bool never(void *arg)
 }
 
 /*
- * The micro engine stops for good at a packet it cannot run: tell the guest,
- * then wait to be reset. Always -ECANCELED.
+ * The enable bit of @src_id's interrupt; both engines have it in the same
+ * place (gfx_v11_0_set_gfx_eop_interrupt_state,
+ * gfx_v11_0_set_bad_op_fault_state and their like).
  */
-static int hang(struct pm4_run *run, uint8_t src_id)
+#define SAME_ENABLE(field)						\
+	_Static_assert(CP_INT_CNTL_RING0__##field##_MASK ==		\
+		       CP_ME1_PIPE0_INT_CNTL__##field##_MASK, #field)
+SAME_ENABLE(TIME_STAMP_INT_ENABLE);
+SAME_ENABLE(OPCODE_ERROR_INT_ENABLE);
+SAME_ENABLE(PRIV_REG_INT_ENABLE);
+
+static uint32_t interrupt_enable(uint8_t src_id)
+{
+	switch (src_id) {
+	case GFX_11_0_0__SRCID__CP_EOP_INTERRUPT:
+		return CP_INT_CNTL_RING0__TIME_STAMP_INT_ENABLE_MASK;
+	case GFX_11_0_0__SRCID__CP_BAD_OPCODE_ERROR:
+		return CP_INT_CNTL_RING0__OPCODE_ERROR_INT_ENABLE_MASK;
+	case GFX_11_0_0__SRCID__CP_PRIV_REG_FAULT:
+		return CP_INT_CNTL_RING0__PRIV_REG_INT_ENABLE_MASK;
+	case GFX_11_0_0__SRCID__CP_PRIV_INSTR_FAULT:
+		return CP_INT_CNTL_RING0__PRIV_INSTR_INT_ENABLE_MASK;
+	}
+	return 0;
+}
+
+/* Its pipe's interrupt control register; 0: the pipe has none we know. */
+static uint32_t interrupt_control(const struct pm4_env *env)
+{
+	if (env->engine == VGPU_ENGINE_GFX && !env->me && env->pipe < 2)
+		return VREG(GC, regCP_INT_CNTL_RING0) + env->pipe;
+	if (env->engine == VGPU_ENGINE_COMPUTE && env->me == 1 && env->pipe < 4)
+		return VREG(GC, regCP_ME1_PIPE0_INT_CNTL) + env->pipe;
+	return 0;
+}
+
+void pm4_interrupt(struct pm4_run *run, uint8_t src_id, uint32_t data0)
 {
 	struct pm4_env *env = run->env;
+	uint32_t reg = interrupt_control(env);
 	struct vgpu_iv iv = {
 		.client_id = SOC21_IH_CLIENTID_GRBM_CP,
 		.src_id = src_id,
 		.ring_id = pm4_ring_id(env->me, env->pipe, env->queue),
 		.vmid = run->client.vmid,
 		.pasid = env->pasid,
+		.data = { data0 },
 	};
+
+	if (reg && !(vgpu_reg_peek(run->dev, reg) & interrupt_enable(src_id))) {
+		vgpu_count(run->dev, VGPU_LOG_INFO,
+			   "cp: interrupt %u is off for me %u pipe %u", src_id,
+			   env->me, env->pipe);
+		return;
+	}
+	vgpu_irq(run->dev, &iv);
+}
+
+/*
+ * The micro engine stops for good at a packet it cannot run: tell the guest,
+ * then wait to be reset. Always -ECANCELED.
+ *
+ * The compute engine says whose doorbell it is, counted in 8 bytes from the
+ * start of the process's page (AMDGPU_CTXID0_DOORBELL_ID_MASK); for a graphics
+ * queue the driver reads it from the slot (amdgpu_gfx_handle_priv_fault).
+ */
+#define DOORBELL_ID(doorbell)	((doorbell) >> 1 & 0x3ff)
+
+static int hang(struct pm4_run *run, uint8_t src_id)
+{
+	struct pm4_env *env = run->env;
 
 	vgpu_count(run->dev, VGPU_LOG_GUEST, "cp: queue hung (interrupt %u)",
 		   src_id);
 	if (env->hung)
 		env->hung(env->hung_priv);
-	vgpu_irq(run->dev, &iv);
+	pm4_interrupt(run, src_id,
+		      env->user && env->engine == VGPU_ENGINE_COMPUTE ?
+		      DOORBELL_ID(env->doorbell) : 0);
 	vgpu_queue_wait(run->q, never, NULL);
 	return -ECANCELED;
 }
@@ -128,12 +190,21 @@ static int run_packet(struct pm4_run *run, const uint32_t *p, uint32_t ndw)
 	if (op->kiq_only && !run->env->kiq) {
 		vgpu_count(run->dev, VGPU_LOG_GUEST, "pm4: %s outside the KIQ",
 			   op->name);
-		return hang(run, GFX_11_0_0__SRCID__CP_BAD_OPCODE_ERROR);
+		/* Only the graphics engine tells privilege from existence. */
+		return hang(run, run->env->engine == VGPU_ENGINE_GFX ?
+			    GFX_11_0_0__SRCID__CP_PRIV_INSTR_FAULT :
+			    GFX_11_0_0__SRCID__CP_BAD_OPCODE_ERROR);
 	}
 	if (ndw - 1 < op->min_dw) {
 		vgpu_count(run->dev, VGPU_LOG_GUEST, "pm4: %s of %u dw is too short",
 			   op->name, ndw);
 		return 0;
+	}
+	/* The packet at which the queue was stopped, if it is this one. */
+	run->done = 0;
+	if (op->fn != pm4_indirect_buffer) {
+		run->done = run->env->resume.done;
+		run->env->resume.done = 0;
 	}
 	r = op->fn(run, p + 1, ndw - 1);
 	switch (r) {
@@ -181,6 +252,9 @@ static int stopped(struct pm4_run *run, const struct ib *ib, uint32_t pos)
 		*s = *resume;
 	else if (s->levels < run->depth)
 		s->levels = run->depth;
+	/* It did not come as far as the packet that was under way. */
+	if (resume->done)
+		s->done = resume->done;
 	s->at[run->depth - 1] = (struct pm4_position){ ib->va, ib->ndw, pos };
 	return -ECANCELED;
 }
@@ -320,11 +394,12 @@ int pm4_exec(struct vgpu_queue *q, void *priv, uint64_t rptr, uint64_t wptr)
 	if (CP_PACKET3_GET_OPCODE(header) == PACKET3_NOP)
 		return n;
 	/* Values from memory: they select dwords of buffers, nothing else. */
-	env->resume.levels = 0;
+	env->resume = (struct pm4_saved){ 0 };
 	if (env->saved.rptr == (uint32_t)rptr &&
 	    env->saved.levels <= PM4_MAX_DEPTH)
 		env->resume = env->saved;
 	env->saved.levels = 0;
+	env->saved.done = 0;
 	env->ring_buf[0] = header;
 	for (i = 1; i < n; i++)
 		env->ring_buf[i] = vgpu_queue_dword(q, rptr + i);

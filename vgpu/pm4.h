@@ -27,6 +27,7 @@ struct pm4_position {
 struct pm4_saved {
 	uint32_t levels;		/* 0: at the packet itself */
 	uint32_t rptr;			/* to which packet it belongs */
+	uint64_t done;			/* bytes that packet has moved already */
 	struct pm4_position at[PM4_MAX_DEPTH];
 };
 

@@ -14,6 +14,7 @@ struct pm4_run {
 	struct vgpu_client client;	/* of the packets' operands */
 	unsigned int depth;		/* 0: ring */
 	uint64_t ring_end;		/* read pointer after the ring packet */
+	uint64_t done;			/* see struct pm4_saved; of this packet */
 	/* Results of a packet. */
 	uint32_t skip;			/* dwords to pass over after it */
 	bool chain;			/* go on at chain_va, do not return */
@@ -47,6 +48,11 @@ struct pm4_op {
 /* By opcode; pm4_table.c */
 extern const struct pm4_op pm4_ops[256];
 
+/*
+ * Interrupt vector @src_id with @data0 from this queue, if it is enabled for
+ * the queue's pipe: EOP, bad opcode, privileged register or instruction.
+ */
+void pm4_interrupt(struct pm4_run *run, uint8_t src_id, uint32_t data0);
 /* May this stream access register @reg? Counts the refusal. */
 bool pm4_reg_allowed(struct pm4_run *run, uint32_t reg);
 /* Pointer operands: two dwords, low first. */

@@ -9,7 +9,6 @@
 #include "tc_atomic.h"
 #include "ivsrcid/gfx/irqsrcs_gfx_11_0_0.h"
 #include "nvd.h"
-#include "soc15_ih_clientid.h"
 
 /* Reference clock of Navi31 in MHz: the unit of GPU counters (soc21_get_xclk). */
 #define REFCLK_MHZ	100
@@ -182,13 +181,22 @@ int pm4_dma_data(struct pm4_run *run, const uint32_t *p, uint32_t n)
 	}
 	if (src_sel == DMA_DATA && (len & 3 || dst & 3))
 		return -EINVAL;
-	for (; len && !r; len -= step, src += step, dst += step) {
+	/* The rest of one that was interrupted. */
+	if (run->done >= len)
+		run->done = len;
+	len -= run->done;
+	src += run->done;
+	dst += run->done;
+	for (; len && !r; len -= step, src += step, dst += step,
+	     run->done += step) {
 		step = len;
 		if (step > DMA_SLICE &&
 		    (src_sel == DMA_DATA || !overlap(src, dst, len)))
 			step = DMA_SLICE;
-		if (vgpu_queue_stopping(run->q))
+		if (vgpu_queue_stopping(run->q)) {
+			run->env->saved.done = run->done;
 			return -ECANCELED;
+		}
 		if (src_sel != DMA_DATA) {
 			if (vgpu_broken(run->dev, VGPU_BREAK_COPY))
 				continue;
@@ -244,17 +252,10 @@ int pm4_atomic_mem(struct pm4_run *run, const uint32_t *p, uint32_t n)
 static void eop_interrupt(struct pm4_run *run, uint32_t context)
 {
 	struct pm4_env *env = run->env;
-	struct vgpu_iv iv = {
-		.client_id = SOC21_IH_CLIENTID_GRBM_CP,
-		.src_id = GFX_11_0_0__SRCID__CP_EOP_INTERRUPT,
-		.ring_id = pm4_ring_id(env->me, env->pipe, env->queue),
-		.vmid = run->client.vmid,
-		.pasid = env->pasid,
-		/* gfx_v11_0_eop_irq: a user queue is known by its doorbell */
-		.data = { env->user ? env->doorbell : context },
-	};
 
-	vgpu_irq(run->dev, &iv);
+	/* gfx_v11_0_eop_irq: a user queue is known by its doorbell */
+	pm4_interrupt(run, GFX_11_0_0__SRCID__CP_EOP_INTERRUPT,
+		      env->user ? env->doorbell : context);
 }
 
 enum { FENCE_DISCARD, FENCE_DATA32, FENCE_DATA64, FENCE_GPU_CLOCK,

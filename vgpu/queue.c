@@ -195,19 +195,57 @@ static void destroy(struct vgpu_queue *q)
 	free(q);
 }
 
-static void *queue_thread(void *arg)
+/* The write pointer in memory, in dwords; false: it has none, or it faults. */
+static bool poll_wptr(struct vgpu_queue *q, uint64_t *wptr)
 {
-	struct vgpu_queue *q = arg;
 	struct vgpu_client poller = q->cfg.client;
-	uint64_t seen, wptr;
-	bool alive = true;
 
 	if (q->cfg.wptr_poll_kernel)
 		poller.vmid = 0;
+	if (!q->cfg.wptr_poll ||
+	    vgpu_mem_read64(q->dev, &poller, q->cfg.wptr_poll, wptr))
+		return false;
+	*wptr >>= q->cfg.rptr_shift;
+	return true;
+}
+
+/* Sleep until the write pointer is not @seen; returns what it is. */
+static uint64_t wait_for_work(struct vgpu_queue *q, uint64_t seen)
+{
+	bool poll = q->cfg.wptr_poll && q->cfg.wptr_poll_us;
+	struct timespec until;
+	uint64_t wptr;
+
+	pthread_mutex_lock(&q->lock);
+	while (!q->stopping && q->wptr == seen) {
+		if (!poll) {
+			pthread_cond_wait(&q->wake, &q->lock);
+			continue;
+		}
+		until = deadline_us(q->cfg.wptr_poll_us);
+		if (pthread_cond_timedwait(&q->wake, &q->lock, &until) !=
+		    ETIMEDOUT)
+			continue;
+		pthread_mutex_unlock(&q->lock);
+		poll = poll_wptr(q, &wptr);
+		pthread_mutex_lock(&q->lock);
+		/* A doorbell may have brought a newer one meanwhile. */
+		if (poll && (int64_t)(wptr - q->wptr) > 0)
+			__atomic_store_n(&q->wptr, wptr, __ATOMIC_RELEASE);
+	}
+	seen = q->wptr;
+	pthread_mutex_unlock(&q->lock);
+	return seen;
+}
+
+static void *queue_thread(void *arg)
+{
+	struct vgpu_queue *q = arg;
+	uint64_t seen, wptr;
+	bool alive = true;
+
 	/* Doorbells rung while nobody listened are lost: look once. */
-	if (q->cfg.wptr_poll &&
-	    !vgpu_mem_read64(q->dev, &poller, q->cfg.wptr_poll, &wptr)) {
-		wptr >>= q->cfg.rptr_shift;
+	if (poll_wptr(q, &wptr)) {
 		pthread_mutex_lock(&q->lock);
 		if (q->wptr == q->cfg.wptr)
 			__atomic_store_n(&q->wptr, wptr, __ATOMIC_RELEASE);
@@ -216,11 +254,7 @@ static void *queue_thread(void *arg)
 	report_rptr(q);
 	seen = q->rptr;
 	while (alive && !vgpu_queue_stopping(q)) {
-		pthread_mutex_lock(&q->lock);
-		while (!q->stopping && q->wptr == seen)
-			pthread_cond_wait(&q->wake, &q->lock);
-		seen = q->wptr;
-		pthread_mutex_unlock(&q->lock);
+		seen = wait_for_work(q, seen);
 		if (!vgpu_queue_stopping(q))
 			alive = run(q, seen);
 	}

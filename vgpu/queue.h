@@ -30,8 +30,10 @@ struct vgpu_queue_config {
 	uint64_t rptr, wptr;		/* dwords, not wrapped */
 	uint64_t rptr_report;		/* address for the read pointer, or 0 */
 	unsigned int rptr_shift;	/* report and doorbell unit: dwords << shift */
-	uint64_t wptr_poll;		/* write pointer's address, read once: or 0 */
+	uint64_t wptr_poll;		/* write pointer's address, or 0: read at the start */
 	bool wptr_poll_kernel;		/* wptr_poll is an address of VMID 0 */
+	/* Look at wptr_poll again after so long, besides doorbells; 0: never. */
+	unsigned int wptr_poll_us;
 	uint32_t doorbell;		/* bound by the queue; UINT32_MAX: none */
 	bool user;			/* a process's own; for its gate, see gate.h */
 	bool rptr_report_wrapped;	/* report rptr modulo size */

@@ -23,6 +23,8 @@
 /* Smallest and largest RB_SIZE we accept, log2 of dwords. */
 #define RB_SIZE_MIN	3
 #define RB_SIZE_MAX	26
+/* How often the write pointer in memory is looked at, where that is on. */
+#define WPTR_POLL_US	10000
 /* A process may fill the doorbell BAR with queues, but not our memory. */
 #define MAX_USER_QUEUES	4096
 
@@ -113,6 +115,7 @@ static int kernel_start(struct sdma *s, unsigned int e)
 
 	/* The driver starts the ring anew, never in the midst of a buffer. */
 	sq->ib_offset = 0;
+	sq->done = sq->skip = 0;
 	sq->q = vgpu_queue_start(dev, &cfg, &r);
 	return sq->q ? 0 : r;
 }
@@ -268,6 +271,10 @@ static int user_config(const struct vgpu_queue_map *m,
 		.exec = sdma_exec,
 	};
 	cfg->client.vmid = m->vmid;
+	/* sdma_v6_0_mqd_init() sets it for users' queues. */
+	if (VFIELD_GET(mqd->sdmax_rlcx_rb_cntl, SDMA0_QUEUE0_RB_CNTL,
+		       F32_WPTR_POLL_ENABLE))
+		cfg->wptr_poll_us = WPTR_POLL_US;
 	if (!m->wptr_addr)
 		cfg->wptr_poll = pair(mqd->sdmax_rlcx_rb_wptr_poll_addr_lo,
 				      mqd->sdmax_rlcx_rb_wptr_poll_addr_hi);
@@ -345,6 +352,8 @@ static int sdma_map(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m
 	sq->mqd = m->mqd_addr;
 	sq->fence = pair(mqd.sdmax_rlcx_f32_dbg0, mqd.sdmax_rlcx_f32_dbg1);
 	sq->ib_offset = mqd.sdmax_rlcx_ib_offset;
+	sq->skip = pair(mqd.sdmax_rlcx_midcmd_data0,
+			mqd.sdmax_rlcx_midcmd_data1);
 	cfg.client.ring_id = sq->engine << 4 | (sq->id & 0xf);
 	sq->client = cfg.client;
 	cfg.priv = sq;
@@ -385,6 +394,12 @@ static void mqd_save(struct sdma_queue *sq, uint64_t rptr, uint64_t wptr)
 	vgpu_mem_write32(sq->dev, &kernel_client, sq->mqd +
 			 offsetof(struct v11_sdma_mqd, sdmax_rlcx_ib_offset),
 			 sq->ib_offset);
+	/* How far the packet there has come: our use of these registers. */
+	p[0] = lower_32_bits(sq->done + sq->skip);
+	p[1] = upper_32_bits(sq->done + sq->skip);
+	vgpu_mem_write(sq->dev, &kernel_client, sq->mqd +
+		       offsetof(struct v11_sdma_mqd, sdmax_rlcx_midcmd_data0),
+		       p, 8);
 }
 
 /* The mapped queue with this doorbell. */
@@ -405,7 +420,7 @@ static int sdma_state(struct vgpu *dev, void *priv, uint32_t doorbell,
 		st->wptr <<= 2;
 		st->size = vgpu_queue_config(sq->q)->size_dw * 4ull;
 		st->halted = error;
-		st->hung = error && error != -EFAULT;
+		st->hung = error == -EINVAL || error == -EPERM;
 	}
 	pthread_mutex_unlock(&s->lock);
 	return sq ? 0 : -ENOENT;
@@ -430,6 +445,7 @@ static int sdma_unmap(struct vgpu *dev, void *priv, uint32_t doorbell,
 	if (how == VGPU_UNMAP_RESET) {
 		rptr = wptr;
 		sq->ib_offset = 0;
+		sq->done = sq->skip = 0;
 	}
 	if (how != VGPU_UNMAP_DROP)
 		mqd_save(sq, rptr, wptr);

@@ -29,6 +29,8 @@ struct sdma_queue {
 	 * was done before the queue was stopped is not done twice.
 	 */
 	uint32_t ib_offset;
+	/* Bytes the packet under way has moved; that it need not move again. */
+	uint64_t done, skip;
 	struct vgpu_queue *q;
 	struct sdma_queue *next;
 };

@@ -75,22 +75,41 @@ static uint32_t stream_dword(struct sdma_run *run, uint64_t index)
 
 /* ---- copies and fills ---- */
 
+/* Of the next @len bytes, how many were moved before the queue was stopped. */
+static uint64_t already(struct sdma_run *run, uint64_t len)
+{
+	struct sdma_queue *sq = run->sq;
+	uint64_t n = sq->skip < len ? sq->skip : len;
+
+	sq->skip -= n;
+	sq->done += n;
+	return n;
+}
+
 static int copy(struct sdma_run *run, uint64_t dst, uint64_t src, uint64_t len)
 {
 	/* An overlapping copy must see one memmove, not one per slice. */
 	bool back = dst > src && dst - src < len;
+	uint64_t n;
 
 	if (vgpu_broken(run->dev, VGPU_BREAK_COPY))
 		return 0;
+	n = already(run, len);
+	len -= n;
+	if (!back) {
+		dst += n;
+		src += n;
+	}
 	vgpu_stat(run->dev, "sdma: bytes copied", len);
 	while (len) {
-		uint64_t n = len < SLICE ? len : SLICE;
+		n = len < SLICE ? len : SLICE;
 
 		if (vgpu_queue_stopping(run->q))
 			return -ECANCELED;
 		len -= n;
 		vgpu_mem_copy(run->dev, &run->client, dst + (back ? len : 0),
 			      src + (back ? len : 0), n);
+		run->sq->done += n;
 		if (!back) {
 			dst += n;
 			src += n;
@@ -172,11 +191,15 @@ static int fill(struct sdma_run *run, uint64_t dst, uint32_t data,
 		memmove(bytes, bytes + n, 4);
 		memcpy(&pattern, bytes, 4);
 	}
+	n = already(run, len & ~3ull) & ~3ull;
+	dst += n;
+	len -= n;
 	while (len >= 4) {
 		n = len < SLICE ? len & ~3ull : SLICE;
 		if (vgpu_queue_stopping(run->q))
 			return -ECANCELED;
 		vgpu_mem_fill(run->dev, &run->client, dst, pattern, n);
+		run->sq->done += n;
 		dst += n;
 		len -= n;
 	}
@@ -574,6 +597,9 @@ static int exec_one(struct sdma_run *run)
 		r = op->fn(run, p);
 	else
 		r = op->dw;
+	/* The next one begins at its beginning. */
+	if (r > 0)
+		run->sq->done = run->sq->skip = 0;
 	vgpu_log(run->dev, VGPU_LOG_TRACE, "sdma%u.%u: %s%s vmid %u -> %d",
 		 run->sq->engine, run->sq->id, run->ib ? "ib " : "", op->name,
 		 run->client.vmid, r);

@@ -7,11 +7,12 @@
 
 #include "blocks.h"
 #include "gc/gc_11_0_0_offset.h"
+#include "gc/gc_11_0_0_sh_mask.h"
 #include "test.h"
 #include "v11_structs.h"
 
 static const struct vgpu_block *const blocks[] = {
-	&vgpu_block_smu, &vgpu_block_cp, &vgpu_block_mes, NULL,
+	&vgpu_block_smu, &vgpu_block_sdma, &vgpu_block_cp, &vgpu_block_mes, NULL,
 };
 
 struct rig *rig_create(void)
@@ -27,6 +28,7 @@ struct rig *rig_create(void)
 		return NULL;
 	}
 	rig->dev = rig->host->dev;
+	rig_interrupts(rig, ~0u);
 	return rig;
 }
 
@@ -34,6 +36,17 @@ void rig_destroy(struct rig *rig)
 {
 	fake_host_destroy(rig->host);
 	free(rig);
+}
+
+void rig_interrupts(struct rig *rig, uint32_t enable)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		vgpu_reg_poke(rig->dev, VREG(GC, regCP_INT_CNTL_RING0) + i, enable);
+	for (i = 0; i < 4; i++)
+		vgpu_reg_poke(rig->dev, VREG(GC, regCP_ME1_PIPE0_INT_CNTL) + i,
+			      enable);
 }
 
 static void set_gfx(struct rig_ring *r, uint32_t size_log2)
@@ -64,6 +77,21 @@ static void set_compute(struct rig_ring *r, uint32_t size_log2)
 	m->fence_address_lo = r->fence;
 }
 
+/* As sdma_v6_0_mqd_init(), but for polling. */
+static void set_sdma(struct rig_ring *r, uint32_t size_log2)
+{
+	struct v11_sdma_mqd *m = (void *)(fake_mem + r->mqd);
+
+	m->sdmax_rlcx_rb_cntl = VFIELD(SDMA0_QUEUE0_RB_CNTL, RB_SIZE, size_log2) |
+		VFIELD(SDMA0_QUEUE0_RB_CNTL, RPTR_WRITEBACK_ENABLE, 1);
+	m->sdmax_rlcx_rb_base = r->base >> 8;
+	m->sdmax_rlcx_rb_rptr_addr_lo = r->rptr;
+	m->sdmax_rlcx_rb_wptr_poll_addr_lo = r->wptr_addr;
+	m->sdmax_rlcx_doorbell_offset = r->doorbell << 2;
+	m->sdmax_rlcx_f32_dbg0 = r->fence;
+	r->shift = 2;
+}
+
 struct rig_ring *rig_mqd(struct rig *rig, unsigned int i, enum vgpu_engine engine)
 {
 	struct rig_ring *r = &rig->rings[i];
@@ -78,6 +106,8 @@ struct rig_ring *rig_mqd(struct rig *rig, unsigned int i, enum vgpu_engine engin
 	memset(fake_mem + at, 0, 0x10000);
 	if (engine == VGPU_ENGINE_GFX)
 		set_gfx(r, __builtin_ctz(RIG_RING_DW));
+	else if (engine == VGPU_ENGINE_SDMA)
+		set_sdma(r, __builtin_ctz(RIG_RING_DW));
 	else
 		set_compute(r, __builtin_ctz(RIG_RING_DW));
 	return r;
@@ -106,17 +136,21 @@ void rig_put(struct rig *rig, unsigned int i, const uint32_t *dw, unsigned int n
 	for (k = 0; k < n; k++)
 		fake_mem_put32(r->base + (r->wptr + k) % RIG_RING_DW * 4, dw[k]);
 	r->wptr += n;
-	fake_mem_put64(r->wptr_addr, r->wptr);
+	fake_mem_put64(r->wptr_addr, r->wptr << r->shift);
 }
 
 void rig_ring(struct rig *rig, unsigned int i)
 {
-	vgpu_doorbell_ring(rig->dev, rig->rings[i].doorbell, rig->rings[i].wptr, 8);
+	struct rig_ring *r = &rig->rings[i];
+
+	vgpu_doorbell_ring(rig->dev, r->doorbell, r->wptr << r->shift, 8);
 }
 
 bool rig_idle(struct rig *rig, unsigned int i)
 {
-	return fake_mem_get32(rig->rings[i].rptr) == (uint32_t)rig->rings[i].wptr;
+	struct rig_ring *r = &rig->rings[i];
+
+	return fake_mem_get32(r->rptr) == (uint32_t)(r->wptr << r->shift);
 }
 
 bool rig_run(struct rig *rig, unsigned int i, const uint32_t *dw, unsigned int n)

@@ -19,7 +19,8 @@ struct rig_ring {
 	unsigned int index;
 	uint64_t mqd, base, rptr, wptr_addr, fence;
 	uint32_t doorbell;
-	uint64_t wptr;
+	unsigned int shift;		/* of pointers in memory: 2 for SDMA */
+	uint64_t wptr;			/* dwords */
 };
 
 struct rig {
@@ -28,11 +29,13 @@ struct rig {
 	struct rig_ring rings[RIG_RINGS];
 };
 
-/* A device with smu, cp and mes, memory cleared; NULL on failure. */
+/* A device with smu, sdma, cp and mes, memory cleared, all interrupts on; or NULL. */
 struct rig *rig_create(void);
 void rig_destroy(struct rig *rig);
+/* The interrupt control registers of all pipes that have one. */
+void rig_interrupts(struct rig *rig, uint32_t enable);
 
-/* Write the MQD of ring @i, which is of @engine GFX or COMPUTE. */
+/* Write the MQD of ring @i, which is of @engine GFX, COMPUTE or SDMA. */
 struct rig_ring *rig_mqd(struct rig *rig, unsigned int i,
 			 enum vgpu_engine engine);
 /* rig_mqd() and map it as kernel queue me/pipe 0/queue @i % 8; 0 or errno. */

@@ -5,14 +5,17 @@
  */
 #include <errno.h>
 
+#include "cp_mqd.h"
 #include "gc/gc_11_0_0_sh_mask.h"
 #include "ivsrcid/gfx/irqsrcs_gfx_11_0_0.h"
 #include "mes_rig.h"
+#include "pm4.h"
 #include "test.h"
 #include "v11_structs.h"
 
 #define GFX	MES_QUEUE_TYPE_GFX
 #define COMPUTE	MES_QUEUE_TYPE_COMPUTE
+#define SDMA	MES_QUEUE_TYPE_SDMA
 #define ONE_VMID	0x0100
 #define IB	0x800
 #define LIST	0xc00
@@ -20,7 +23,6 @@
 /* Add 1 to the dword at @addr. */
 #define COUNT(addr) \
 	PKT3(PACKET3_ATOMIC_MEM, 7), 0x4f, addr, 0, 1, 0, 0, 0, 0
-#define COUNT_DW	9
 #define CALL(addr, ndw) \
 	PKT3(PACKET3_INDIRECT_BUFFER, 2), addr, 0, ndw
 #define BAD_PACKET	PKT3(0x05, 0), 0
@@ -29,12 +31,32 @@
 static const struct vgpu_iv *eop_of(struct rig *rig, unsigned int i)
 {
 	unsigned int n = fake_iv_count();
+	struct rig_ring *r = &rig->rings[i];
 
 	while (n--)
-		if (fake_ivs[n].src_id == GFX_11_0_0__SRCID__CP_EOP_INTERRUPT &&
-		    fake_ivs[n].data[0] == rig->rings[i].doorbell)
+		if (fake_ivs[n].src_id == (r->shift ?
+					   GFX_11_0_0__SRCID__SDMA_FENCE :
+					   GFX_11_0_0__SRCID__CP_EOP_INTERRUPT) &&
+		    fake_ivs[n].data[0] == r->doorbell << r->shift)
 			return &fake_ivs[n];
 	return NULL;
+}
+
+/* Add 1 to @addr and signal the queue's fence, on ring @i. */
+static void put_work(struct rig *rig, unsigned int i, uint32_t addr)
+{
+	if (rig->rings[i].shift)
+		RIG_PUT(rig, i, 10 | 0x4fu << 25, addr, 0, 1, 0, 0, 0, 0, 0x305);
+	else
+		RIG_PUT(rig, i, COUNT(addr), SIGNAL);
+}
+
+/* Has the fence of ring @i the value of all that was put? */
+static bool signaled(struct rig *rig, unsigned int i)
+{
+	struct rig_ring *r = &rig->rings[i];
+
+	return fake_mem_get64(r->fence) == r->wptr << r->shift;
 }
 
 static void more_processes_than_vmids(void)
@@ -52,6 +74,9 @@ static void more_processes_than_vmids(void)
 		{ "fifteen for twelve, eight slots", 0xfffe, 12,
 		  VGPU_ENGINE_COMPUTE, COMPUTE },
 		{ "one slot for four", USER_VMIDS, 4, VGPU_ENGINE_GFX, GFX },
+		{ "two for five, SDMA", 0x0300, 5, VGPU_ENGINE_SDMA, SDMA },
+		{ "six slots for eight, SDMA", USER_VMIDS, 8, VGPU_ENGINE_SDMA,
+		  SDMA },
 	};
 	unsigned int row, i, round;
 
@@ -67,12 +92,11 @@ static void more_processes_than_vmids(void)
 		}
 		for (round = 1; round <= 3; round++) {
 			for (i = 0; i < rows[row].processes; i++) {
-				RIG_PUT(rig, i, COUNT(FLAG + 4 * i), SIGNAL);
+				put_work(rig, i, FLAG + 4 * i);
 				rig_ring(rig, i);
 			}
 			for (i = 0; i < rows[row].processes; i++)
-				CHECK_SOON(fake_mem_get64(rig->rings[i].fence) ==
-					   rig->rings[i].wptr);
+				CHECK_SOON(signaled(rig, i));
 		}
 		for (i = 0; i < rows[row].processes; i++) {
 			const struct vgpu_iv *iv;
@@ -375,6 +399,138 @@ static void reset_by_registers(void)
 	rig_destroy(rig);
 }
 
+/* A copy that was interrupted goes on where it stood; the next one does not. */
+static void the_rest_of_a_copy(void)
+{
+	static const struct {
+		const char *name;
+		unsigned int levels;
+		uint64_t done;
+		uint32_t expect[4];
+	} rows[] = {
+		{ "in the ring", 0, 8, { 0, 0, 3, 4 } },
+		{ "in a buffer", 1, 8, { 0, 0, 3, 4 } },
+		{ "none of it", 1, 0, { 1, 2, 3, 4 } },
+		{ "more than there is", 0, UINT64_MAX, { 0, 0, 0, 0 } },
+	};
+	static const uint32_t copies[] = {
+		PKT3(PACKET3_DMA_DATA, 5), 0, FLAG + 64, 0, FLAG, 0, 16,
+		PKT3(PACKET3_DMA_DATA, 5), 0, FLAG + 64, 0, FLAG + 16, 0, 16,
+	};
+	unsigned int row, k;
+
+	for (row = 0; row < ARRAY_SIZE(rows); row++) {
+		struct pm4_saved saved = { .levels = rows[row].levels,
+					   .done = rows[row].done };
+		struct rig *rig = mes_start();
+		struct rig_ring *r;
+
+		test_row(rows[row].name);
+		REQUIRE(rig);
+		CHECK_EQ(set_hw_rsrc(rig, USER_VMIDS), 1);
+		r = rig_mqd(rig, 0, VGPU_ENGINE_GFX);
+		saved.at[0] = (struct pm4_position){ IB, ARRAY_SIZE(copies), 0 };
+		memcpy(fake_mem + r->mqd + cp_mqd_firmware(VGPU_ENGINE_GFX),
+		       &saved, sizeof(saved));
+		for (k = 0; k < 4; k++)
+			fake_mem_put32(FLAG + 64 + 4 * k, k + 1);
+		for (k = 0; k < ARRAY_SIZE(copies); k++)
+			fake_mem_put32(IB + 4 * k, copies[k]);
+		if (rows[row].levels)
+			RIG_PUT(rig, 0, CALL(IB, ARRAY_SIZE(copies)), SIGNAL);
+		else
+			rig_put(rig, 0, copies, ARRAY_SIZE(copies));
+		CHECK_EQ(add(rig, 0, GFX, 1), 1);
+		CHECK_SOON(rig_idle(rig, 0));
+		for (k = 0; k < 4; k++) {
+			CHECK_EQ(fake_mem_get32(FLAG + 4 * k), rows[row].expect[k]);
+			CHECK_EQ(fake_mem_get32(FLAG + 16 + 4 * k), k + 1);
+		}
+		rig_destroy(rig);
+	}
+	test_row(NULL);
+}
+
+/* What the interrupt of a bad packet says of its queue, and when it is raised. */
+static void fault_interrupts(void)
+{
+	static const struct {
+		const char *name;
+		enum vgpu_engine engine;
+		enum MES_QUEUE_TYPE type;
+		uint32_t dw[5];
+		unsigned int n;
+		uint8_t src_id;
+		uint32_t off;		/* bits that are off in the control registers */
+		bool silent;
+		bool doorbell;		/* the vector says whose it is */
+	} rows[] = {
+		{ "gfx, opcode", VGPU_ENGINE_GFX, GFX, { BAD_PACKET }, 2, 183 },
+		{ "compute, opcode", VGPU_ENGINE_COMPUTE, COMPUTE, { BAD_PACKET },
+		  2, 183, 0, false, true },
+		{ "gfx, register", VGPU_ENGINE_GFX, GFX,
+		  { PKT3(PACKET3_WRITE_DATA, 3), 0, 0x54f, 0, 1 }, 5, 184 },
+		{ "compute, register", VGPU_ENGINE_COMPUTE, COMPUTE,
+		  { PKT3(PACKET3_WRITE_DATA, 3), 0, 0x54f, 0, 1 }, 5, 184, 0,
+		  false, true },
+		{ "gfx, instruction", VGPU_ENGINE_GFX, GFX,
+		  { PKT3(PACKET3_INVALIDATE_TLBS, 0), 0 }, 2, 185 },
+		{ "compute, instruction", VGPU_ENGINE_COMPUTE, COMPUTE,
+		  { PKT3(PACKET3_INVALIDATE_TLBS, 0), 0 }, 2, 183, 0, false, true },
+		{ "gfx, opcode, off", VGPU_ENGINE_GFX, GFX, { BAD_PACKET }, 2, 183,
+		  CP_INT_CNTL_RING0__OPCODE_ERROR_INT_ENABLE_MASK, true },
+		{ "compute, register, off", VGPU_ENGINE_COMPUTE, COMPUTE,
+		  { PKT3(PACKET3_WRITE_DATA, 3), 0, 0x54f, 0, 1 }, 5, 184,
+		  CP_INT_CNTL_RING0__PRIV_REG_INT_ENABLE_MASK, true },
+		{ "gfx, instruction, off", VGPU_ENGINE_GFX, GFX,
+		  { PKT3(PACKET3_INVALIDATE_TLBS, 0), 0 }, 2, 185,
+		  CP_INT_CNTL_RING0__PRIV_INSTR_INT_ENABLE_MASK, true },
+		{ "fence, off", VGPU_ENGINE_COMPUTE, COMPUTE, { SIGNAL }, 2, 181,
+		  CP_INT_CNTL_RING0__TIME_STAMP_INT_ENABLE_MASK, true },
+	};
+	unsigned int row;
+
+	for (row = 0; row < ARRAY_SIZE(rows); row++) {
+		struct rig *rig = mes_start();
+		struct rig_ring *r;
+
+		test_row(rows[row].name);
+		REQUIRE(rig);
+		rig_interrupts(rig, ~rows[row].off);
+		CHECK_EQ(set_hw_rsrc(rig, USER_VMIDS), 1);
+		r = rig_mqd(rig, 3, rows[row].engine);
+		CHECK_EQ(add(rig, 3, rows[row].type, 5), 1);
+		rig_put(rig, 3, rows[row].dw, rows[row].n);
+		rig_ring(rig, 3);
+		if (rows[row].silent) {
+			CHECK_SOON(rig_idle(rig, 3) || detect(rig, rows[row].type,
+				   false) != 1 || fake_mem_get32(LIST) != ~0u);
+			CHECK_EQ(fake_iv_count(), 0);
+			rig_destroy(rig);
+			continue;
+		}
+		CHECK_SOON(fake_iv_count() == 1);
+		CHECK_EQ(fake_ivs[0].src_id, rows[row].src_id);
+		CHECK_EQ(fake_ivs[0].pasid, 0x8005);
+		CHECK_EQ(fake_ivs[0].vmid, 8);
+		CHECK_EQ(fake_ivs[0].ring_id >> 2 & 3,
+			 rows[row].engine == VGPU_ENGINE_COMPUTE);
+		/* In units of 8 bytes, within the process's page. */
+		CHECK_EQ(fake_ivs[0].data[0],
+			 rows[row].doorbell ? (r->doorbell / 2 & 0x3ff) : 0);
+		/* A graphics queue's is read from its slot. */
+		rig_select(rig, fake_ivs[0].ring_id >> 2 & 3,
+			   fake_ivs[0].ring_id & 3, fake_ivs[0].ring_id >> 4);
+		if (rows[row].engine == VGPU_ENGINE_GFX)
+			CHECK_EQ(VFIELD_GET(vgpu_reg_read(rig->dev,
+					VREG(GC, regCP_RB_DOORBELL_CONTROL)),
+					CP_RB_DOORBELL_CONTROL, DOORBELL_OFFSET),
+				 r->doorbell);
+		rig_destroy(rig);
+	}
+	test_row(NULL);
+}
+
 /* Isolation: processes one after the other, though VMIDs are free. */
 static void one_process_at_a_time(void)
 {
@@ -432,28 +588,33 @@ static void many(void)
 	const unsigned int queues = 13;
 	struct rig *rig = mes_start();
 	unsigned int i, k, round, sent[13] = { 0 };
+	static const enum vgpu_engine engines[] = {
+		VGPU_ENGINE_GFX, VGPU_ENGINE_COMPUTE, VGPU_ENGINE_SDMA,
+	};
+	static const enum MES_QUEUE_TYPE types[] = { GFX, COMPUTE, SDMA };
 	uint32_t seed = 7;
 
 	REQUIRE(rig);
 	CHECK_EQ(set_hw_rsrc(rig, 0x0e00), 1);
 	for (i = 0; i < queues; i++) {
-		rig_mqd(rig, i, i % 4 ? VGPU_ENGINE_COMPUTE : VGPU_ENGINE_GFX);
-		CHECK_EQ(add(rig, i, i % 4 ? COMPUTE : GFX, 1 + i % 7), 1);
+		rig_mqd(rig, i, engines[i % 3]);
+		CHECK_EQ(add(rig, i, types[i % 3], 1 + i % 7), 1);
 	}
 	for (round = 0; round < 400; round++) {
 		seed = seed * 1664525 + 1013904223;
 		i = (seed >> 16) % queues;
 		/* Not more than the ring holds. */
 		for (k = 0; k < 20000 && rig->rings[i].wptr -
-		     fake_mem_get32(rig->rings[i].rptr) > RIG_RING_DW - 64; k++)
+		     (fake_mem_get32(rig->rings[i].rptr) >> rig->rings[i].shift) >
+		     RIG_RING_DW - 64; k++)
 			test_sleep_us(100);
-		RIG_PUT(rig, i, COUNT(FLAG + 4 * i), SIGNAL);
+		put_work(rig, i, FLAG + 4 * i);
 		sent[i]++;
 		if (seed >> 8 & 3)
 			rig_ring(rig, i);
 		if ((seed >> 4 & 31) == 3) {
-			CHECK_EQ(rm(rig, i, i % 4 ? COMPUTE : GFX), 1);
-			CHECK_EQ(add(rig, i, i % 4 ? COMPUTE : GFX, 1 + i % 7), 1);
+			CHECK_EQ(rm(rig, i, types[i % 3]), 1);
+			CHECK_EQ(add(rig, i, types[i % 3], 1 + i % 7), 1);
 		}
 		if ((seed >> 4 & 63) == 5) {
 			CHECK_EQ(suspend(rig, true, 0), 1);
@@ -463,8 +624,7 @@ static void many(void)
 	for (i = 0; i < queues; i++)
 		rig_ring(rig, i);
 	for (i = 0; i < queues; i++) {
-		CHECK_SOON(fake_mem_get64(rig->rings[i].fence) ==
-			   rig->rings[i].wptr);
+		CHECK_SOON(signaled(rig, i));
 		CHECK_EQ(fake_mem_get32(FLAG + 4 * i), sent[i]);
 	}
 	rig_destroy(rig);
@@ -477,6 +637,8 @@ static const struct test_case tests[] = {
 	{ "hung", hung },
 	{ "reset while suspended", reset_while_suspended },
 	{ "reset by registers", reset_by_registers },
+	{ "the rest of a copy", the_rest_of_a_copy },
+	{ "fault interrupts", fault_interrupts },
 	{ "one process at a time", one_process_at_a_time },
 	{ "many", many },
 };

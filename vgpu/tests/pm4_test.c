@@ -336,7 +336,7 @@ static void hangs(void)
 		{ "unknown opcode", P(OP(0xf2, 2), 0, 0), 3, 183 },
 		{ "type 0", P(0), 1, 183 },
 		{ "type 1", P(0x40000000), 1, 183 },
-		{ "KIQ packet", P(OP(PACKET3_MAP_QUEUES, 6), 0, 0, 0, 0, 0, 0), 7, 183 },
+		{ "KIQ packet", P(OP(PACKET3_MAP_QUEUES, 6), 0, 0, 0, 0, 0, 0), 7, 185 },
 		{ "privileged write",
 		  P(OP(PACKET3_WRITE_DATA, 4), 0, 0x54f, 0, 1), 5, 184, true },
 		{ "privileged read",

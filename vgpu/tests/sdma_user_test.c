@@ -216,9 +216,174 @@ static void refused(void)
 	fake_host_destroy(h);
 }
 
+/*
+ * A copy, a fill or a box that was interrupted goes on where it stood, in the
+ * ring and in a buffer; the packet after it begins at its beginning.
+ */
+static void the_rest(void)
+{
+	static const struct {
+		const char *name;
+		uint32_t dw[13];
+		unsigned int n;
+		uint64_t done;
+		uint32_t expect[4];	/* of DATA.., which was zero */
+	} rows[] = {
+		{ "copy", { 1, 15, 0, IB + 0x100, 0, DATA, 0 }, 7, 8,
+		  { 0, 0, 3, 4 } },
+		{ "copy, more done than there is",
+		  { 1, 15, 0, IB + 0x100, 0, DATA, 0 }, 7, 1000, { 0, 0, 0, 0 } },
+		{ "fill", { 11 | 2u << 30, DATA, 0, 7, 15 }, 5, 4,
+		  { 0, 7, 7, 7 } },
+		/* Two lines of 8 bytes: the first, and half the second. */
+		{ "box", { 1 | 4 << 8, IB + 0x100, 0, 0, 7u << 13, 15, DATA, 0, 0,
+			   7u << 13, 15, 7 | 1 << 16, 0 }, 13, 12,
+		  { 0, 0, 0, 4 } },
+	};
+	unsigned int i, k, in_ib;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(rows); i++) {
+		struct fake_host *h = sdma_host(0);
+
+		in_ib = i % 2;
+		test_row(rows[i / 2].name);
+		REQUIRE(h);
+		set_mqd();
+		mqd()->sdmax_rlcx_midcmd_data0 = rows[i / 2].done;
+		for (k = 0; k < 4; k++)
+			fake_mem_put32(IB + 0x100 + 4 * k, k + 1);
+		for (k = 0; k < rows[i / 2].n; k++)
+			fake_mem_put32(IB + 4 * k, rows[i / 2].dw[k]);
+		if (in_ib)
+			PUT(4, IB, 0, rows[i / 2].n, 0, 0);
+		else
+			put(rows[i / 2].dw, rows[i / 2].n);
+		PUT(1, 15, 0, IB + 0x100, 0, DATA + 16, 0);
+		fake_mem_put64(USER_WPTR, wptr << 2);
+		CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &user_map), 0);
+		CHECK_SOON(user_idle());
+		for (k = 0; k < 4; k++) {
+			CHECK_EQ(fake_mem_get32(DATA + 4 * k),
+				 rows[i / 2].expect[k]);
+			CHECK_EQ(fake_mem_get32(DATA + 16 + 4 * k), k + 1);
+		}
+		CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, USER_DOORBELL,
+					   VGPU_UNMAP_SAVE), 0);
+		CHECK_EQ(mqd()->sdmax_rlcx_midcmd_data0, 0);
+		fake_host_destroy(h);
+	}
+	test_row(NULL);
+}
+
+/* At an illegal packet an engine answers nothing but a reset. */
+static void hung(void)
+{
+	static const struct {
+		const char *name;
+		uint32_t dw[2];
+		bool by_register;
+	} rows[] = {
+		{ "unknown packet", { 0x7f, 0 } },
+		{ "unknown packet, reset by register", { 0x7f, 0 }, true },
+		{ "what only the kernel may", { 14 | 0xfu << 28, SOME_REG } },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct fake_host *h = sdma_host(0);
+		struct vgpu_queue_state st = { 0 };
+
+		test_row(rows[i].name);
+		REQUIRE(h);
+		set_mqd();
+		CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &user_map), 0);
+		CHECK_EQ(vgpu_engine_state(h->dev, VGPU_ENGINE_SDMA,
+					   USER_DOORBELL, &st), 0);
+		CHECK(!st.hung && !st.halted);
+		put(rows[i].dw, 2);
+		PUT(0, 0, 0);
+		user_ring(h);
+		CHECK_SOON(!vgpu_engine_state(h->dev, VGPU_ENGINE_SDMA,
+					      USER_DOORBELL, &st) && st.hung);
+		CHECK_EQ(st.rptr, 0);
+		CHECK_EQ(st.wptr, wptr << 2);
+		CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, USER_DOORBELL,
+					   VGPU_UNMAP_SAVE), -ETIMEDOUT);
+		if (rows[i].by_register) {
+			wreg(h, VREG(GC, regSDMA0_QUEUE_RESET_REQ), 1 << 3);
+			CHECK_EQ(vgpu_engine_state(h->dev, VGPU_ENGINE_SDMA,
+						   USER_DOORBELL, &st), 0);
+			wreg(h, VREG(GC, regSDMA0_QUEUE_RESET_REQ), 1 << 2);
+			CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA,
+						   USER_DOORBELL,
+						   VGPU_UNMAP_RESET), -ENOENT);
+			CHECK_EQ(vgpu_engine_discard(h->dev, VGPU_ENGINE_SDMA,
+						     &user_map), 0);
+		} else {
+			CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA,
+						   USER_DOORBELL,
+						   VGPU_UNMAP_RESET), 0);
+		}
+		/* It begins behind what hung. */
+		CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &user_map), 0);
+		PUT(5, FLAG, 0, 0x77, 0x305);
+		user_ring(h);
+		CHECK_SOON(user_idle());
+		CHECK_EQ(fake_mem_get32(FLAG), 0x77);
+		CHECK_EQ(fake_mem_get64(FENCE), wptr << 2);
+		fake_host_destroy(h);
+	}
+	test_row(NULL);
+}
+
+/* Where the engine polls the write pointer, a doorbell may be missing. */
+static void polling(void)
+{
+	static const struct {
+		const char *name;
+		uint32_t poll;
+		bool runs;
+	} rows[] = { { "off", 0, false }, { "on", 1, true } };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct fake_host *h = sdma_host(0);
+
+		test_row(rows[i].name);
+		REQUIRE(h);
+		set_mqd();
+		mqd()->sdmax_rlcx_rb_cntl |=
+			VFIELD(SDMA0_QUEUE0_RB_CNTL, F32_WPTR_POLL_ENABLE,
+			       rows[i].poll);
+		CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &user_map), 0);
+		PUT(5, FLAG, 0, 1);
+		user_ring(h);
+		CHECK_SOON(user_idle());
+		PUT(5, FLAG, 0, 2);
+		fake_mem_put64(USER_WPTR, wptr << 2);
+		if (rows[i].runs)
+			CHECK_SOON(user_idle());
+		else
+			test_sleep_us(50000);
+		CHECK_EQ(fake_mem_get32(FLAG), 1 + rows[i].runs);
+		/* What lies behind is no write pointer. */
+		fake_mem_put64(USER_WPTR, 0);
+		test_sleep_us(30000);
+		PUT(5, FLAG, 0, 3);
+		user_ring(h);
+		CHECK_SOON(user_idle());
+		CHECK_EQ(fake_mem_get32(FLAG), 3);
+		fake_host_destroy(h);
+	}
+	test_row(NULL);
+}
+
 static const struct test_case tests[] = {
 	{ "queues", user_queues },
 	{ "privileges", privileges },
 	{ "refused", refused },
+	{ "the rest", the_rest },
+	{ "hung", hung },
+	{ "polling", polling },
 };
 TEST_MAIN(tests)

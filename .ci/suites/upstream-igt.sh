@@ -52,4 +52,4 @@ run two --gpus 2
 # jobs that hang on purpose: the driver shall not wait long for them
 run hang --module-args "fw_load_type=0 dpm=1 dc=0 user_queue=1 lockup_timeout=3000"
 # those that take the device away
-run life --ram 4096
+run life

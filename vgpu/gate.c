@@ -187,21 +187,28 @@ void gate_wake(struct gate *gate)
 
 /* ---- control ---- */
 
+static bool matches(const char *gate, const char *name)
+{
+	while (*name && *name == *gate) {
+		name++;
+		gate++;
+	}
+	/* Engines of a kind differ in their numbers. */
+	if (!*name || *name == '.')
+		while (isdigit((unsigned char)*gate))
+			gate++;
+	return *name ? !strcmp(gate, name) : !*gate || *gate == '.';
+}
+
 uint32_t gates_select(struct gates *g, const char *name)
 {
-	size_t len = strlen(name);
 	uint32_t selection = 0;
 	unsigned int i;
 
 	pthread_mutex_lock(&g->lock);
-	for (i = 0; i < g->n; i++) {
-		const char *s = g->gate[i].s.name;
-
-		if (!strcmp(name, "all") ||
-		    (len && !strncmp(s, name, len) &&
-		     (!s[len] || s[len] == '.' || isdigit((unsigned char)s[len]))))
+	for (i = 0; i < g->n; i++)
+		if (!strcmp(name, "all") || matches(g->gate[i].s.name, name))
 			selection |= g->gate[i].bit;
-	}
 	pthread_mutex_unlock(&g->lock);
 	return selection;
 }

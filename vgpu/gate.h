@@ -44,8 +44,8 @@ void gate_wake(struct gate *gate);
 /* ---- for control.c: a selection is a mask of gates ---- */
 
 /*
- * Gates that @name means: a gate's name, what it begins with up to a digit or
- * a dot ("sdma", "sdma0", "sdma0.user"), or "all". 0: none.
+ * Gates that @name means: a gate's name, which may lack the engine's number or all
+ * from the dot on ("sdma0.user", "sdma.user", "sdma0", "sdma"), or "all". 0: none.
  */
 uint32_t gates_select(struct gates *g, const char *name);
 /* From now on no packet begins; those that have begun go on. */

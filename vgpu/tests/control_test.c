@@ -59,6 +59,8 @@ static const struct {
 	{ "#7.a hold sdma0", "#7.a ok", 1 },
 	{ "hold sdma0.user", "ok", 1 },
 	{ "hold sdma", "ok", 1 },
+	{ "hold sdma.user", "ok", 1 },
+	{ "hold comp.kernel", "ok", 1 },
 	{ "release all", "ok", 1 },
 	{ "count gfx", "ok 0", 1 },
 	{ "engines", "ok", 11 },
@@ -72,6 +74,10 @@ static const struct {
 	{ "hold sdma2", "error: no engine sdma2; there are gfx.kernel gfx.user "
 	  "comp.kernel comp.user sdma0.kernel sdma0.user sdma1.kernel sdma1.user kiq mes", 1 },
 	{ "hold sdma0.us", NULL, 1 },
+	{ "hold sdma.", NULL, 1 },
+	{ "hold .user", NULL, 1 },
+	{ "hold mes.user", NULL, 1 },
+	{ "hold 0", NULL, 1 },
 	{ "hold s", NULL, 1 },
 	{ "\x01\xff hold \x80 sdma0", "ok", 1 },
 	{ "release sdma0", "ok", 1 },
@@ -153,6 +159,8 @@ static const struct {
 	  "(sdma0.kernel: 0 waiting, 0 running; sdma0.user: 0 waiting, 0 running)", 3, true },
 	{ "count sdma0", "ok 5", 3, true },
 	{ "count sdma", "ok 5", 3, true },
+	{ "count sdma.kernel", "ok 5", 3, true },
+	{ "count sdma.user", "ok 0", 3, true },
 	{ "count sdma1", "ok 0", 3, true },
 };
 

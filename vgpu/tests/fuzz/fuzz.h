@@ -4,9 +4,9 @@
  * script, a sequence of steps that a target reads by fuzz_u8() and its like;
  * where the input ends, they give zeros.
  *
- * All of a target runs on the caller's thread, queues too (fuzz_queue.c), so
- * that an input does the same each time. The power management block alone
- * keeps its thread. tests/fuzz_test.c is the one with threads.
+ * Queues execute on the caller's thread (fuzz_queue.c), so that an input does
+ * the same each time, but for the threads of power management and of the
+ * scheduler. tests/fuzz_test.c is the one with threads.
  */
 #ifndef VGPU_FUZZ_H
 #define VGPU_FUZZ_H

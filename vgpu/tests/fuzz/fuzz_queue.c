@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * queue.c for fuzzers: no threads. A queue executes when fuzz_queues_run() says so, on
- * the caller's thread. A packet that waits is asked a few times; then its queue counts as
+ * queue.c for fuzzers: queues without threads. One executes when fuzz_queues_run() says so,
+ * on the caller's thread. A packet that waits is asked a few times; then its queue counts as
  * being stopped, as it would be in the end, and executes nothing more.
+ *
+ * Threads of other blocks may start and stop queues meanwhile, as they do with queue.c. The
+ * lock is a leaf, not held while a packet is executed.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "fuzz.h"
@@ -20,17 +24,27 @@ struct vgpu_queue {
 	struct vgpu_queue *next;
 	struct vgpu *dev;
 	struct vgpu_queue_config cfg;
-	uint64_t rptr, wptr, limit;
+	/* Under the lock; wptr and dead atomic. */
+	uint64_t wptr;
 	uint64_t seen;		/* write pointer that was dealt with */
-	bool started, stopping, running, orphan;
+	bool running;
+	pthread_t runner;
+	bool dead;		/* executes nothing more */
+	/* The runner's; others may look at the first two. */
+	uint64_t rptr;
+	int error;
+	bool started, orphan;
+	uint64_t limit;
 	int fetch_error;
 	uint64_t fetched, fetched_end;
 	uint32_t fetch[FETCH_DW];
 };
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t idle = PTHREAD_COND_INITIALIZER;
 static struct vgpu_queue *queues;
 static unsigned int packets, checks;
-static bool eager, busy;
+static __thread bool eager, busy;
 
 void fuzz_queues_eager(bool on)
 {
@@ -58,11 +72,32 @@ const struct vgpu_queue_config *vgpu_queue_config(struct vgpu_queue *q)
 	return &q->cfg;
 }
 
+static uint64_t unwrap(struct vgpu_queue *q, uint64_t wptr)
+{
+	uint64_t rptr = __atomic_load_n(&q->rptr, __ATOMIC_ACQUIRE);
+
+	if (wptr - rptr <= q->cfg.size_dw)
+		return wptr;
+	return rptr + ((wptr - rptr) & (q->cfg.size_dw - 1));
+}
+
+static void kill_queue(struct vgpu_queue *q)
+{
+	__atomic_store_n(&q->dead, true, __ATOMIC_RELEASE);
+}
+
+int vgpu_queue_where(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr)
+{
+	*rptr = __atomic_load_n(&q->rptr, __ATOMIC_ACQUIRE);
+	*wptr = unwrap(q, __atomic_load_n(&q->wptr, __ATOMIC_ACQUIRE));
+	return __atomic_load_n(&q->error, __ATOMIC_ACQUIRE);
+}
+
 bool vgpu_queue_stopping(struct vgpu_queue *q)
 {
 	if (++checks > MAX_CHECKS)
-		q->stopping = true;
-	return q->stopping;
+		kill_queue(q);
+	return __atomic_load_n(&q->dead, __ATOMIC_ACQUIRE);
 }
 
 int vgpu_queue_packet(struct vgpu_queue *q)
@@ -72,7 +107,7 @@ int vgpu_queue_packet(struct vgpu_queue *q)
 
 void vgpu_queue_kick(struct vgpu_queue *q, uint64_t wptr)
 {
-	q->wptr = wptr;
+	__atomic_store_n(&q->wptr, wptr, __ATOMIC_RELEASE);
 	if (eager && !busy)
 		fuzz_queues_run();
 }
@@ -120,7 +155,7 @@ int vgpu_queue_wait(struct vgpu_queue *q, bool (*ready)(void *arg), void *arg)
 	for (i = 0; i < MAX_POLLS; i++)
 		if (ready(arg))
 			return 0;
-	q->stopping = true;
+	kill_queue(q);
 	return -ECANCELED;
 }
 
@@ -134,13 +169,6 @@ static void report_rptr(struct vgpu_queue *q)
 		rptr &= q->cfg.size_dw - 1;
 	vgpu_mem_write64(q->dev, &q->cfg.client, q->cfg.rptr_report & ~7ull,
 			 rptr << q->cfg.rptr_shift);
-}
-
-static uint64_t unwrap(struct vgpu_queue *q, uint64_t wptr)
-{
-	if (wptr - q->rptr <= q->cfg.size_dw)
-		return wptr;
-	return q->rptr + ((wptr - q->rptr) & (q->cfg.size_dw - 1));
 }
 
 static void unlink_queue(struct vgpu_queue *q)
@@ -161,61 +189,79 @@ static void look_once(struct vgpu_queue *q)
 	q->started = true;
 	if (q->cfg.wptr_poll_kernel)
 		poller.vmid = 0;
-	if (q->cfg.wptr_poll && q->wptr == q->cfg.wptr &&
-	    !vgpu_mem_read64(q->dev, &poller, q->cfg.wptr_poll, &wptr))
-		q->wptr = wptr >> q->cfg.rptr_shift;
+	if (q->cfg.wptr_poll &&
+	    !vgpu_mem_read64(q->dev, &poller, q->cfg.wptr_poll, &wptr) &&
+	    __atomic_load_n(&q->wptr, __ATOMIC_ACQUIRE) == q->cfg.wptr)
+		__atomic_store_n(&q->wptr, wptr >> q->cfg.rptr_shift, __ATOMIC_RELEASE);
 	report_rptr(q);
-	q->seen = q->rptr;
 }
 
-/* Up to the write pointer. @q may be gone afterwards. */
-static void run(struct vgpu_queue *q)
+/* Up to the write pointer. */
+static void execute(struct vgpu_queue *q)
 {
 	int n = 0;
 
-	q->running = true;
 	if (!q->started)
 		look_once(q);
-	q->seen = q->wptr;
-	q->limit = unwrap(q, q->wptr);
+	q->seen = __atomic_load_n(&q->wptr, __ATOMIC_ACQUIRE);
+	q->limit = unwrap(q, q->seen);
 	q->fetched = q->fetched_end = 0;
 	q->fetch_error = 0;
 	while (q->rptr != q->limit && !vgpu_queue_stopping(q)) {
 		if (++packets > MAX_PACKETS)
-			q->stopping = true;
+			kill_queue(q);
 		vgpu_queue_dword(q, q->rptr);
 		n = q->fetch_error;
 		if (!n)
 			n = q->cfg.exec(q, q->cfg.priv, q->rptr, q->limit);
 		if (!n)
 			break;
-		if (n < 0 || (uint64_t)n > q->limit - q->rptr) {
-			q->stopping = true;
+		if (n > 0 && (uint64_t)n > q->limit - q->rptr)
+			n = -EINVAL;
+		if (n < 0) {
+			__atomic_store_n(&q->error, n, __ATOMIC_RELEASE);
+			kill_queue(q);
 			break;
 		}
-		q->rptr += n;
+		__atomic_store_n(&q->rptr, q->rptr + n, __ATOMIC_RELEASE);
 		report_rptr(q);
 	}
-	q->running = false;
-	if (q->orphan) {
-		unlink_queue(q);
-		free(q);
-	}
+}
+
+/* The lock is held. */
+static struct vgpu_queue *next(void)
+{
+	struct vgpu_queue *q;
+
+	for (q = queues; q; q = q->next)
+		if (!q->running && !__atomic_load_n(&q->dead, __ATOMIC_ACQUIRE) &&
+		    (!q->started ||
+		     q->seen != __atomic_load_n(&q->wptr, __ATOMIC_ACQUIRE)))
+			break;
+	return q;
 }
 
 void fuzz_queues_run(void)
 {
 	struct vgpu_queue *q;
 
-	/* A packet may start and stop queues: begin anew after each. */
 	busy = true;
-	do {
-		for (q = queues; q; q = q->next)
-			if (!q->stopping && (!q->started || q->seen != q->wptr))
-				break;
-		if (q)
-			run(q);
-	} while (q);
+	pthread_mutex_lock(&lock);
+	/* A packet may start and stop queues: begin anew after each queue. */
+	while ((q = next())) {
+		q->running = true;
+		q->runner = pthread_self();
+		pthread_mutex_unlock(&lock);
+		execute(q);
+		pthread_mutex_lock(&lock);
+		q->running = false;
+		if (q->orphan) {
+			unlink_queue(q);
+			free(q);
+		}
+		pthread_cond_broadcast(&idle);
+	}
+	pthread_mutex_unlock(&lock);
 	busy = false;
 }
 
@@ -234,7 +280,7 @@ struct vgpu_queue *vgpu_queue_start(struct vgpu *dev,
 		return NULL;
 	q->dev = dev;
 	q->cfg = *cfg;
-	q->rptr = q->seen = cfg->rptr;
+	q->rptr = cfg->rptr;
 	q->wptr = cfg->wptr;
 	if (cfg->doorbell != UINT32_MAX) {
 		*err = vgpu_doorbell_bind(dev, cfg->doorbell, doorbell, q);
@@ -244,24 +290,39 @@ struct vgpu_queue *vgpu_queue_start(struct vgpu *dev,
 		}
 	}
 	*err = 0;
+	pthread_mutex_lock(&lock);
 	q->next = queues;
 	queues = q;
+	pthread_mutex_unlock(&lock);
 	return q;
 }
 
 void vgpu_queue_stop(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr)
 {
+	unsigned int depth;
+	bool orphan;
+
 	if (q->cfg.doorbell != UINT32_MAX)
 		vgpu_doorbell_unbind(q->dev, q->cfg.doorbell);
-	q->stopping = true;
+	kill_queue(q);
+	pthread_mutex_lock(&lock);
+	if (q->running && pthread_equal(q->runner, pthread_self())) {
+		q->orphan = true;
+	} else {
+		depth = vgpu_reg_lock_suspend(q->dev);
+		while (q->running)
+			pthread_cond_wait(&idle, &lock);
+		unlink_queue(q);
+		pthread_mutex_unlock(&lock);
+		vgpu_reg_lock_resume(q->dev, depth);
+		pthread_mutex_lock(&lock);
+	}
 	if (rptr)
 		*rptr = q->rptr;
 	if (wptr)
 		*wptr = unwrap(q, q->wptr);
-	if (q->running) {
-		q->orphan = true;
-		return;
-	}
-	unlink_queue(q);
-	free(q);
+	orphan = q->orphan;
+	pthread_mutex_unlock(&lock);
+	if (!orphan)
+		free(q);
 }

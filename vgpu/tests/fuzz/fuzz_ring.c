@@ -107,7 +107,9 @@ static void ring(struct fuzz_in *in, enum vgpu_engine engine, bool kiq)
 	vgpu_doorbell_ring(h->dev, DOORBELL, half << shift, 8);
 	fuzz_queues_run();
 	if (choice & CHOOSE_AGAIN && !kiq) {
-		vgpu_engine_unmap(h->dev, engine, DOORBELL, choice & CHOOSE_USER);
+		vgpu_engine_unmap(h->dev, engine, DOORBELL,
+				  choice & CHOOSE_USER ? VGPU_UNMAP_RESET :
+							 VGPU_UNMAP_SAVE);
 		vgpu_engine_map(h->dev, engine, &m);
 	}
 	vgpu_doorbell_ring(h->dev, DOORBELL, n << shift, 8);

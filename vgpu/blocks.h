@@ -18,4 +18,7 @@ extern const struct vgpu_block vgpu_block_cp;
 extern const struct vgpu_block vgpu_block_mes;
 extern const struct vgpu_block vgpu_block_plain;
 
+/* All of them, NULL-terminated: the whole device. */
+extern const struct vgpu_block *const vgpu_all_blocks[];
+
 #endif

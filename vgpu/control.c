@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "gate.h"
+#include "report.h"
 
 #define MAX_WORDS	4
 #define MAX_LINE	512
@@ -158,27 +159,12 @@ static void do_engines(struct request *r)
 static void say_counter(void *arg, enum vgpu_log_level level, const char *what,
 			uint64_t n)
 {
-	static const char *const levels[] = {
-		[VGPU_LOG_ERROR] = "error", [VGPU_LOG_GUEST] = "guest",
-		[VGPU_LOG_UNIMP] = "unmodelled", [VGPU_LOG_INFO] = "info",
-	};
-
-	answer(arg, "%" PRIu64 " %s %s", n, levels[level], what);
+	answer(arg, "%" PRIu64 " %s %s", n, report_level(level), what);
 }
 
 static void do_counters(struct request *r)
 {
-	struct vgpu_mem_stats m;
-
-	vgpu_counters(r->dev, say_counter, r);
-	vgpu_mem_stats(r->dev, &m);
-	say_counter(r, VGPU_LOG_INFO, "gmc: TLB hits", m.hits);
-	say_counter(r, VGPU_LOG_INFO, "gmc: TLB fills", m.fills);
-	say_counter(r, VGPU_LOG_INFO, "gmc: TLB flushes", m.flushes);
-	say_counter(r, VGPU_LOG_INFO, "gmc: stale translations used", m.stale);
-	say_counter(r, VGPU_LOG_INFO, "gmc: fragments that disagree", m.fragment);
-	say_counter(r, VGPU_LOG_INFO, "gmc: DMA to unmapped addresses", m.dma_unmapped);
-	say_counter(r, VGPU_LOG_INFO, "gmc: faults reported", m.faults);
+	report_visit(r->dev, say_counter, r);
 	answer(r, "ok");
 }
 

@@ -176,11 +176,11 @@ static int start(struct cp *cp, enum vgpu_engine engine,
 	memcpy(slot_regs(cp, engine, cq->slot), regs, slot_bytes(engine));
 	*slot_active(cp, engine, cq->slot) = 1;
 	vgpu_reg_unlock(cp->dev);
-	vgpu_log(cp->dev, VGPU_LOG_TRACE,
-		 "cp: mapped %s, doorbell 0x%x, vmid %u, ring 0x%llx + 0x%x dw, at %llu of %llu",
-		 cfg.name, m->doorbell, m->vmid, (unsigned long long)cfg.base,
-		 cfg.size_dw, (unsigned long long)cfg.rptr,
-		 (unsigned long long)cfg.wptr);
+	vgpu_trace(cp->dev, VGPU_TRACE_QUEUE,
+		   "mapped %s, doorbell 0x%x, vmid %u, ring 0x%llx + 0x%x dw, at %llu of %llu",
+		   cfg.name, m->doorbell, m->vmid, (unsigned long long)cfg.base,
+		   cfg.size_dw, (unsigned long long)cfg.rptr,
+		   (unsigned long long)cfg.wptr);
 	return 0;
 
 err_unlock:
@@ -215,11 +215,12 @@ static void stop(struct cp *cp, struct cp_queue *cq, enum vgpu_unmap how)
 	if (how != VGPU_UNMAP_DROP && cq->mqd_addr)
 		save(cp, cq->env.engine, cq->mqd_addr, rptr, wptr,
 		     &cq->env.saved);
-	vgpu_log(cp->dev, VGPU_LOG_TRACE,
-		 "cp: unmapped me %u pipe %u queue %u, doorbell 0x%x, at %llu of %llu%s",
-		 cq->env.me, cq->env.pipe, cq->env.queue, cq->env.doorbell,
-		 (unsigned long long)rptr, (unsigned long long)wptr,
-		 how == VGPU_UNMAP_RESET ? ", reset" : "");
+	vgpu_trace(cp->dev, VGPU_TRACE_QUEUE,
+		   "unmapped %s %u.%u.%u, doorbell 0x%x, at %llu of %llu%s",
+		   cq->env.engine == VGPU_ENGINE_GFX ? "gfx" : "comp",
+		   cq->env.me, cq->env.pipe, cq->env.queue, cq->env.doorbell,
+		   (unsigned long long)rptr, (unsigned long long)wptr,
+		   how == VGPU_UNMAP_RESET ? ", reset" : "");
 
 	vgpu_reg_lock(cp->dev);
 	for (p = &cp->queues; *p != cq; p = &(*p)->next)

@@ -17,6 +17,7 @@
 #include "counters.h"
 #include "deadline.h"
 #include "gate.h"
+#include "trace.h"
 
 #define FLAT_REGS	(1u << 17)	/* dwords of a 512 KiB register BAR */
 #define SPARSE_BITS	12
@@ -27,6 +28,7 @@
 struct range {
 	const struct vgpu_reg_range *r;
 	void *priv;
+	unsigned int block;		/* number of the one that registered it */
 };
 
 struct sparse_reg {
@@ -141,12 +143,44 @@ void vgpu_log(struct vgpu *dev, enum vgpu_log_level level, const char *fmt, ...)
 	char line[512];
 	va_list ap;
 
-	if (level == VGPU_LOG_TRACE && !dev->cfg.trace)
-		return;
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	emit(dev, level, line);
+}
+
+bool vgpu_tracing(struct vgpu *dev, enum vgpu_trace what)
+{
+	return dev->cfg.trace >> what & 1;
+}
+
+void vgpu_trace(struct vgpu *dev, enum vgpu_trace what, const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+	int n;
+
+	if (!vgpu_tracing(dev, what))
+		return;
+	n = snprintf(line, sizeof(line), "%-8s ", vgpu_trace_name(what));
+	va_start(ap, fmt);
+	vsnprintf(line + n, sizeof(line) - n, fmt, ap);
+	va_end(ap);
+	emit(dev, VGPU_LOG_TRACE, line);
+}
+
+void vgpu_record(struct vgpu *dev, enum vgpu_record what, const void *data, size_t len)
+{
+	if (dev->cfg.record)
+		dev->cfg.record(dev->cfg.record_opaque, what, data, len);
+}
+
+/* A step of tests/fuzz/fuzz_regs.c. */
+static void record_step(struct vgpu *dev, unsigned int what, uint32_t n, uint64_t value)
+{
+	uint32_t step[3] = { n << 8 | what, value, value >> 32 };
+
+	vgpu_record(dev, VGPU_RECORD_REG, step, sizeof(step));
 }
 
 void vgpu_count(struct vgpu *dev, enum vgpu_log_level level, const char *fmt, ...)
@@ -159,7 +193,8 @@ void vgpu_count(struct vgpu *dev, enum vgpu_log_level level, const char *fmt, ..
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	n = counters_add(dev->counters, level, line, 1);
-	if (n <= 3 || dev->cfg.trace)
+	vgpu_trace(dev, VGPU_TRACE_EVENT, "%s", line);
+	if (n <= 3)
 		emit(dev, level, line);
 	else if (n == 4)
 		vgpu_log(dev, level, "%s (further ones are only counted)", line);
@@ -358,7 +393,7 @@ int vgpu_reg_register(struct vgpu *dev, const struct vgpu_reg_range *ranges,
 		r = check_range(dev, g);
 		if (r)
 			goto out;
-		dev->ranges[dev->n_ranges] = (struct range){ g, priv };
+		dev->ranges[dev->n_ranges] = (struct range){ g, priv, dev->n_blocks };
 		dev->n_ranges++;
 		for (reg = g->first; reg <= g->last && reg < FLAT_REGS; reg++) {
 			struct range *old = find_range(dev, reg);
@@ -371,6 +406,14 @@ int vgpu_reg_register(struct vgpu *dev, const struct vgpu_reg_range *ranges,
 out:
 	vgpu_reg_unlock(dev);
 	return r;
+}
+
+void vgpu_reg_ranges(struct vgpu *dev, vgpu_reg_range_fn fn, void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < dev->n_ranges; i++)
+		fn(arg, dev->blocks[dev->ranges[i].block]->name, dev->ranges[i].r);
 }
 
 /* ---- register access ---- */
@@ -398,9 +441,9 @@ uint32_t vgpu_reg_read(struct vgpu *dev, uint32_t reg)
 			count_unknown(dev, reg, "read");
 		value = load(dev, reg);
 	}
-	if (dev->cfg.trace)
-		vgpu_log(dev, VGPU_LOG_TRACE, "reg: %s -> 0x%x",
-			 vgpu_reg_name(reg, name, sizeof(name)), value);
+	if (vgpu_tracing(dev, VGPU_TRACE_REG))
+		vgpu_trace(dev, VGPU_TRACE_REG, "%s -> 0x%x",
+			   vgpu_reg_name(reg, name, sizeof(name)), value);
 	vgpu_reg_unlock(dev);
 	return value;
 }
@@ -418,9 +461,10 @@ void vgpu_reg_write(struct vgpu *dev, uint32_t reg, uint32_t value)
 	char name[64];
 
 	vgpu_reg_lock(dev);
-	if (dev->cfg.trace)
-		vgpu_log(dev, VGPU_LOG_TRACE, "reg: %s <- 0x%x",
-			 vgpu_reg_name(reg, name, sizeof(name)), value);
+	if (vgpu_tracing(dev, VGPU_TRACE_REG))
+		vgpu_trace(dev, VGPU_TRACE_REG, "%s <- 0x%x",
+			   vgpu_reg_name(reg, name, sizeof(name)), value);
+	record_step(dev, 0, reg, value);
 	g = find_range(dev, reg);
 	if (g && g->r->write) {
 		g->r->write(dev, g->priv, reg, value);
@@ -487,8 +531,9 @@ void vgpu_doorbell_ring(struct vgpu *dev, uint32_t index, uint64_t value,
 {
 	struct doorbell *d;
 
-	vgpu_log(dev, VGPU_LOG_TRACE, "doorbell: 0x%x <- 0x%llx (%u bytes)",
-		 index, (unsigned long long)value, size);
+	vgpu_trace(dev, VGPU_TRACE_DOORBELL, "0x%x <- 0x%llx (%u bytes)", index,
+		   (unsigned long long)value, size);
+	record_step(dev, 2, index, value);
 	vgpu_stat(dev, "core: doorbells rung", 1);
 	vgpu_reg_lock(dev);
 	d = index < DOORBELLS ? &dev->doorbells[index] : NULL;

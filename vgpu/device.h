@@ -55,13 +55,44 @@ struct vgpu_host_ops {
 
 /* ---- device ---- */
 
+/* What a trace shows; vgpu_trace_name() and --trace-only name them. */
+enum vgpu_trace {
+	VGPU_TRACE_REG,		/* register accesses, of the guest and of engines */
+	VGPU_TRACE_DOORBELL,
+	VGPU_TRACE_PM4,		/* packets of the command processor */
+	VGPU_TRACE_SDMA,
+	VGPU_TRACE_MES,		/* scheduler frames */
+	VGPU_TRACE_QUEUE,	/* queues mapped and unmapped */
+	VGPU_TRACE_IRQ,
+	VGPU_TRACE_TLB,		/* flushes */
+	VGPU_TRACE_FAULT,
+	VGPU_TRACE_DMA,		/* guest memory mapped and unmapped */
+	VGPU_TRACE_SOCKET,	/* the vfio-user connection */
+	VGPU_TRACE_EVENT,	/* all that is counted, each time */
+	VGPU_TRACES,
+};
+#define VGPU_TRACE_ALL	((1u << VGPU_TRACES) - 1)
+
+/*
+ * Raw data of the guest's, for the seeds of the fuzzers (record.c): registers
+ * and doorbells as tests/fuzz/fuzz_regs.c has them, packets and frames as they are.
+ */
+enum vgpu_record {
+	VGPU_RECORD_REG, VGPU_RECORD_GFX, VGPU_RECORD_COMPUTE, VGPU_RECORD_KIQ,
+	VGPU_RECORD_SDMA, VGPU_RECORD_MES, VGPU_RECORD_SOCKET, VGPU_RECORDS,
+};
+
 struct vgpu_config {
 	uint64_t vram_size;		/* bytes, multiple of 1 MiB */
 	void *vram;			/* vram_size bytes, shared with the guest */
 	const struct vgpu_host_ops *host;
 	void *host_opaque;
 	bool strict_tlb;		/* keep translations until they are flushed */
-	bool trace;
+	uint32_t trace;			/* mask of 1 << enum vgpu_trace: log these */
+	/* Called with raw data from any thread; may be NULL. */
+	void (*record)(void *opaque, enum vgpu_record what, const void *data,
+		       size_t len);
+	void *record_opaque;
 	uint32_t broken;		/* mask of enum vgpu_break */
 };
 
@@ -121,6 +152,16 @@ void vgpu_log(struct vgpu *dev, enum vgpu_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /*
+ * A line of the trace, of level VGPU_LOG_TRACE, if @what is on: "reg  text". What is dear to
+ * compute is computed after asking vgpu_tracing().
+ */
+bool vgpu_tracing(struct vgpu *dev, enum vgpu_trace what);
+void vgpu_trace(struct vgpu *dev, enum vgpu_trace what, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Hand raw data to whoever records it. */
+void vgpu_record(struct vgpu *dev, enum vgpu_record what, const void *data, size_t len);
+
+/*
  * Count event @what ("cp: unknown packet 0x9f") and log its first occurrences.
  * All counts are printed at exit. @level tells what kind of event it is.
  */
@@ -166,6 +207,11 @@ struct vgpu_reg_range {
 
 int vgpu_reg_register(struct vgpu *dev, const struct vgpu_reg_range *ranges,
 		      size_t n, void *priv);
+
+/* Visit all ranges in the order in which blocks registered them. */
+typedef void (*vgpu_reg_range_fn)(void *arg, const char *block,
+				  const struct vgpu_reg_range *range);
+void vgpu_reg_ranges(struct vgpu *dev, vgpu_reg_range_fn fn, void *arg);
 
 /* Guest or engine access, with side effects. */
 uint32_t vgpu_reg_read(struct vgpu *dev, uint32_t reg);
@@ -287,6 +333,14 @@ struct vgpu_iv {
 	uint32_t data[4];
 };
 void vgpu_irq(struct vgpu *dev, const struct vgpu_iv *iv);
+/* The kinds this device raises, for traces and lists; trace.c. NULL beyond the last. */
+struct vgpu_irq_source {
+	uint8_t client, src;
+	const char *name, *meaning;
+};
+const struct vgpu_irq_source *vgpu_irq_source(unsigned int i);
+/* "CP_EOP"; "?" for one the device never raises. */
+const char *vgpu_irq_name(unsigned int client, unsigned int src);
 
 /* ---- engines: provided by cp.c and sdma.c, used by mes.c and KIQ ---- */
 

@@ -93,6 +93,8 @@ void vgpu_tlb_flush(struct vgpu *dev, enum vgpu_hub hub, uint32_t vmid_mask)
 	struct gmc *g = gmc_get(dev);
 
 	GMC_STAT(g, flushes);
+	vgpu_trace(dev, VGPU_TRACE_TLB, "flush %s vmids 0x%x", gmc_hub_regs[hub].name,
+		   vmid_mask & 0xffff);
 	if (vgpu_broken(dev, VGPU_BREAK_FLUSH))
 		return;
 	/* Even without a TLB: accesses by dropped translations end here. */
@@ -206,6 +208,9 @@ void gmc_fault(struct gmc *g, const struct vgpu_client *c, uint64_t va,
 			 r->name, c->vmid, c->cid, write ? "write" : "read",
 			 (unsigned long long)va, fault_names[kind]);
 
+	vgpu_trace(g->dev, VGPU_TRACE_FAULT, "%s %s ring 0x%x vmid %u %s va 0x%llx: %s",
+		   r->name, gmc_client_name(c), c->ring_id, c->vmid,
+		   write ? "write" : "read", (unsigned long long)va, fault_names[kind]);
 	pthread_mutex_lock(&g->fault_lock);
 	status = vgpu_reg_peek(g->dev, r->fault_status);
 	cntl = vgpu_reg_peek(g->dev, r->fault_cntl);

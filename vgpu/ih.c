@@ -205,10 +205,11 @@ void vgpu_irq(struct vgpu *dev, const struct vgpu_iv *iv)
 	struct ih_ring *ring = &ih->ring[0];
 	bool idle;
 
-	vgpu_log(dev, VGPU_LOG_TRACE,
-		 "ih: client 0x%x src %u ring 0x%x vmid %u pasid %u data 0x%x 0x%x",
-		 iv->client_id, iv->src_id, iv->ring_id, iv->vmid, iv->pasid,
-		 iv->data[0], iv->data[1]);
+	vgpu_trace(dev, VGPU_TRACE_IRQ,
+		   "%s (client 0x%x src %u) ring 0x%x vmid %u pasid %u data 0x%x 0x%x",
+		   vgpu_irq_name(iv->client_id, iv->src_id), iv->client_id,
+		   iv->src_id, iv->ring_id, iv->vmid, iv->pasid, iv->data[0],
+		   iv->data[1]);
 	vgpu_stat(dev, "ih: vectors", 1);
 	pthread_mutex_lock(&ih->lock);
 	if (to_ring1(ih, iv)) {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The vgpu program: options, life of the device, summary. */
+/* The vgpu program: life of the device, logs, summary. */
 #include <errno.h>
-#include <getopt.h>
-#include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +13,11 @@
 #include "blocks.h"
 #include "control.h"
 #include "images.h"
+#include "list.h"
+#include "options.h"
+#include "record.h"
+#include "report.h"
 #include "transport.h"
-
-#define DEFAULT_VRAM_MIB	256
 
 /* Exit status. */
 enum {
@@ -27,41 +28,26 @@ enum {
 	STALE = 4,		/* the driver used stale translations or DMA addresses */
 };
 
-static const struct vgpu_block *const blocks[] = {
-	&vgpu_block_nbio, &vgpu_block_mp, &vgpu_block_smu, &vgpu_block_gmc, &vgpu_block_ih,
-	&vgpu_block_sdma, &vgpu_block_cp, &vgpu_block_mes, &vgpu_block_plain,
-	NULL,
-};
-
 static struct transport *transport;
-static bool trace;
+static FILE *trace;		/* NULL: none */
 
-static const char *const level_names[] = {
-	[VGPU_LOG_ERROR] = "error",
-	[VGPU_LOG_GUEST] = "guest",
-	[VGPU_LOG_UNIMP] = "unmodelled",
-	[VGPU_LOG_INFO] = "info",
-	[VGPU_LOG_TRACE] = "trace",
-};
-
-static const struct {
-	const char *name;
-	enum vgpu_break what;
-} breaks[] = {
-	{ "copy", VGPU_BREAK_COPY },
-	{ "fill", VGPU_BREAK_FILL },
-	{ "flush", VGPU_BREAK_FLUSH },
-};
+static int complain(const char *what, int err)
+{
+	fprintf(stderr, "vgpu: %s: %s\n", what, strerror(-err));
+	return FAILED;
+}
 
 static void log_line(enum vgpu_log_level level, const char *line)
 {
 	struct timespec now;
 
-	if (level == VGPU_LOG_TRACE && !trace)
-		return;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	fprintf(stderr, "vgpu: [%5lld.%06ld] %s: %s\n", (long long)now.tv_sec,
-		now.tv_nsec / 1000, level_names[level], line);
+	if (level != VGPU_LOG_TRACE)
+		fprintf(stderr, "vgpu: [%5lld.%06ld] %s: %s\n", (long long)now.tv_sec,
+			now.tv_nsec / 1000, report_level(level), line);
+	else if (trace)
+		fprintf(trace, "[%5lld.%06ld] %s\n", (long long)now.tv_sec,
+			now.tv_nsec / 1000, line);
 }
 
 static void on_signal(int sig)
@@ -70,45 +56,17 @@ static void on_signal(int sig)
 	transport_stop(transport);
 }
 
-static void help(void)
-{
-	printf(
-"usage: vgpu --socket PATH [options]\n"
-"A virtual AMD GPU (Navi31 without shader cores) on a vfio-user socket.\n"
-"\n"
-"  --socket PATH          serve one client there, then exit\n"
-"  --vram MIB             size of VRAM, a power of two (default %d)\n"
-"  --strict               keep translations until the driver flushes them\n"
-"  --control PATH         socket on which engines are held, stepped and counted:\n"
-"                         see vgpu-control --help\n"
-"  --counters FILE        write all counters to FILE as JSON at exit\n"
-"  --trace                log each register access and packet\n"
-"  --write-rom FILE       write the VBIOS image for the client's ROM\n"
-"  --write-firmware DIR   write the driver's firmware files to DIR/amdgpu\n"
-"  --break LIST           fault injection for testing the tests: parts that\n"
-"                         do nothing (copy, fill, flush; separated by commas)\n"
-"  --help\n"
-"\n"
-"Exit status: 0 clean; 1 could not run; 2 usage; 3 the model met an error of\n"
-"its own; 4 the driver let the device use stale translations (with --strict),\n"
-"or DMA addresses that the guest's IOMMU does not map.\n",
-	       DEFAULT_VRAM_MIB);
-}
-
 static int write_file(const char *path, const void *buf, size_t len)
 {
 	FILE *f = fopen(path, "wb");
 	bool ok;
 
 	if (!f)
-		goto err;
+		return complain(path, -errno);
 	ok = fwrite(buf, 1, len, f) == len;
 	if (fclose(f) || !ok)
-		goto err;
+		return complain(path, -errno);
 	return OK;
-err:
-	fprintf(stderr, "vgpu: %s: %s\n", path, strerror(errno));
-	return FAILED;
 }
 
 static int write_rom(const char *path)
@@ -142,222 +100,209 @@ static int write_firmware(const char *dir)
 	return OK;
 }
 
-static int parse_breaks(char *list, uint32_t *mask)
-{
-	char *word, *save = NULL;
-	size_t i;
+/* ---- reports while it runs ---- */
 
-	for (word = strtok_r(list, ",", &save); word;
-	     word = strtok_r(NULL, ",", &save)) {
-		for (i = 0; i < sizeof(breaks) / sizeof(breaks[0]); i++)
-			if (!strcmp(word, breaks[i].name))
-				break;
-		if (i == sizeof(breaks) / sizeof(breaks[0])) {
-			fprintf(stderr, "vgpu: --break: %s is unknown\n", word);
-			return -EINVAL;
-		}
-		*mask |= breaks[i].what;
-	}
-	return 0;
-}
-
-/* ---- summary ---- */
-
-static void print_counter(void *arg, enum vgpu_log_level level,
-			  const char *what, uint64_t n)
-{
-	(void)arg;
-	fprintf(stderr, "vgpu: %12" PRIu64 "  %-10s  %s\n", n,
-		level == VGPU_LOG_INFO ? "" : level_names[level], what);
-}
-
-struct json {
-	FILE *f;
-	bool first;
+/* A thread for SIGUSR1, which all others have blocked: a handler may not do this much. */
+struct reporter {
+	pthread_t thread;
+	bool started;
+	bool over;		/* atomic */
+	struct vgpu *dev;
+	const char *path;	/* JSON file; NULL: print */
 };
 
-static void json_counter(void *arg, enum vgpu_log_level level,
-			 const char *what, uint64_t n)
+static int report(struct vgpu *dev, const char *path)
 {
-	struct json *j = arg;
+	int err;
 
-	fprintf(j->f, "%s\n  { \"level\": \"%s\", \"what\": \"",
-		j->first ? "" : ",", level_names[level]);
-	for (; *what; what++) {
-		if (*what == '"' || *what == '\\')
-			fputc('\\', j->f);
-		fputc((unsigned char)*what < ' ' ? ' ' : *what, j->f);
-	}
-	fprintf(j->f, "\", \"count\": %" PRIu64 " }", n);
-	j->first = false;
-}
-
-static int write_counters(struct vgpu *dev, const char *path)
-{
-	struct json j = { fopen(path, "w"), true };
-
-	if (!j.f)
-		goto err;
-	fprintf(j.f, "[");
-	vgpu_counters(dev, json_counter, &j);
-	fprintf(j.f, "\n]\n");
-	if (!fclose(j.f))
+	if (trace)
+		fflush(trace);
+	if (!path) {
+		report_print(dev, stderr);
 		return OK;
-err:
-	fprintf(stderr, "vgpu: %s: %s\n", path, strerror(errno));
-	return FAILED;
+	}
+	err = report_json(dev, path);
+	return err ? complain(path, err) : OK;
 }
+
+static void usr1(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGUSR1);
+}
+
+static void *reporter_thread(void *arg)
+{
+	struct reporter *r = arg;
+	sigset_t set;
+	int sig;
+
+	usr1(&set);
+	while (!sigwait(&set, &sig) && !__atomic_load_n(&r->over, __ATOMIC_ACQUIRE))
+		report(r->dev, r->path);
+	return NULL;
+}
+
+static void reporter_start(struct reporter *r, struct vgpu *dev, const char *path)
+{
+	*r = (struct reporter){ .dev = dev, .path = path };
+	r->started = !pthread_create(&r->thread, NULL, reporter_thread, r);
+}
+
+static void reporter_stop(struct reporter *r)
+{
+	if (!r->started)
+		return;
+	__atomic_store_n(&r->over, true, __ATOMIC_RELEASE);
+	pthread_kill(r->thread, SIGUSR1);
+	pthread_join(r->thread, NULL);
+}
+
+/* ---- the device's life ---- */
 
 static int summarize(struct vgpu *dev, const char *counters)
 {
 	struct vgpu_mem_stats mem;
 	int r = OK;
 
-	vgpu_mem_stats(dev, &mem);
-	vgpu_stat(dev, "gmc: TLB hits", mem.hits);
-	vgpu_stat(dev, "gmc: TLB fills", mem.fills);
-	vgpu_stat(dev, "gmc: TLB flushes", mem.flushes);
-	vgpu_stat(dev, "gmc: stale translations used", mem.stale);
-	vgpu_stat(dev, "gmc: fragments that disagree", mem.fragment);
-	vgpu_stat(dev, "gmc: DMA to unmapped addresses", mem.dma_unmapped);
-	vgpu_stat(dev, "gmc: faults reported", mem.faults);
-	vgpu_counters(dev, print_counter, NULL);
+	report_print(dev, stderr);
 	if (counters)
-		r = write_counters(dev, counters);
+		r = report(dev, counters);
 	if (vgpu_counted(dev, VGPU_LOG_ERROR))
 		return MODEL_ERROR;
+	vgpu_mem_stats(dev, &mem);
 	if (mem.stale || mem.fragment || mem.dma_unmapped)
 		return STALE;
 	return r;
 }
 
-static int serve(const char *path, uint64_t vram_size, struct vgpu_config *cfg,
-		 const char *counters, const char *control_path)
+/* What is to be open before a client comes; 0, or FAILED and what is wrong was said. */
+static int open_trace(const struct options *o)
+{
+	if (!o->trace)
+		return OK;
+	trace = strcmp(o->trace, "-") ? fopen(o->trace, "w") : stdout;
+	return trace ? OK : complain(o->trace, -errno);
+}
+
+static int close_record(struct record *record, const struct options *o)
+{
+	char path[4096];
+	int err;
+
+	if (!record)
+		return OK;
+	err = record_write(record, o->record, path, sizeof(path));
+	record_destroy(record);
+	return err ? complain(path, err) : OK;
+}
+
+static int run(const struct options *o, struct control *control, struct record *record)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
-	struct control *control = NULL;
+	struct vgpu_config cfg = {
+		.vram_size = o->vram_mib << 20,
+		.vram = transport_vram(transport),
+		.host = transport_ops(),
+		.host_opaque = transport,
+		.strict_tlb = o->strict,
+		.trace = o->trace_mask,
+		.broken = o->broken,
+		.record = record ? record_add : NULL,
+		.record_opaque = record,
+	};
+	struct reporter reporter;
 	struct vgpu *dev;
 	int r, err;
 
-	/* First: the client may use both as soon as it sees the other one. */
-	if (control_path) {
-		control = control_create(control_path, &err);
-		if (!control) {
-			fprintf(stderr, "vgpu: %s: %s\n", control_path, strerror(-err));
-			return FAILED;
-		}
-	}
-	transport = transport_create(path, vram_size, log_line);
-	if (!transport) {
-		control_destroy(control);
-		return FAILED;
-	}
-	cfg->vram_size = vram_size;
-	cfg->vram = transport_vram(transport);
-	cfg->host = transport_ops();
-	cfg->host_opaque = transport;
-	cfg->trace = trace;
-	r = FAILED;
-	dev = vgpu_create(cfg, blocks, &err);
+	dev = vgpu_create(&cfg, vgpu_all_blocks, &err);
 	if (!dev) {
-		fprintf(stderr, "vgpu: device: %s\n", strerror(-err));
 		control_destroy(control);
-		goto out;
+		return complain("device", err);
 	}
-	signal(SIGPIPE, SIG_IGN);
 	err = control ? control_start(control, dev) : 0;
 	if (err)
-		fprintf(stderr, "vgpu: control: %s\n", strerror(-err));
+		complain("control", err);
+	reporter_start(&reporter, dev, o->counters);
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	err = transport_run(transport, dev);
 	if (err)
-		fprintf(stderr, "vgpu: %s: %s\n", path, strerror(-err));
+		complain(o->socket, err);
 	control_destroy(control);
+	reporter_stop(&reporter);
 	/* Silence the engines before anything is summed up. */
 	vgpu_reset(dev);
-	r = summarize(dev, counters);
-	if (err)
-		r = FAILED;
+	r = summarize(dev, o->counters);
 	vgpu_destroy(dev);
-out:
-	transport_destroy(transport);
-	unlink(path);
-	return r;
+	return err ? FAILED : r;
+}
+
+static int serve(const struct options *o)
+{
+	struct control *control = NULL;
+	struct record *record = NULL;
+	sigset_t set;
+	int r, err;
+
+	/* Before any thread is there. */
+	usr1(&set);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	r = open_trace(o);
+	if (r)
+		return r;
+	if (o->record) {
+		record = record_create();
+		if (!record)
+			return complain(o->record, -ENOMEM);
+	}
+	/* First: the client may use both as soon as it sees the other one. */
+	if (o->control) {
+		control = control_create(o->control, &err);
+		if (!control) {
+			record_destroy(record);
+			return complain(o->control, err);
+		}
+	}
+	transport = transport_create(o->socket, o->vram_mib << 20, log_line);
+	if (transport) {
+		r = run(o, control, record);
+		transport_destroy(transport);
+		unlink(o->socket);
+	} else {
+		control_destroy(control);
+		r = FAILED;
+	}
+	err = close_record(record, o);
+	if (trace && fclose(trace))
+		err = complain(o->trace, -errno);
+	return r ? r : err;
 }
 
 int main(int argc, char **argv)
 {
-	enum { SOCKET = 1, VRAM, STRICT, CONTROL, COUNTERS, TRACE, ROM, FIRMWARE, BREAK, HELP };
-	static const struct option options[] = {
-		{ "socket", required_argument, NULL, SOCKET },
-		{ "vram", required_argument, NULL, VRAM },
-		{ "strict", no_argument, NULL, STRICT },
-		{ "control", required_argument, NULL, CONTROL },
-		{ "counters", required_argument, NULL, COUNTERS },
-		{ "trace", no_argument, NULL, TRACE },
-		{ "write-rom", required_argument, NULL, ROM },
-		{ "write-firmware", required_argument, NULL, FIRMWARE },
-		{ "break", required_argument, NULL, BREAK },
-		{ "help", no_argument, NULL, HELP },
-		{ 0 },
-	};
-	const char *socket = NULL, *rom = NULL, *firmware = NULL, *counters = NULL;
-	const char *control = NULL;
-	uint64_t vram = DEFAULT_VRAM_MIB;
-	struct vgpu_config cfg = { 0 };
-	int c, r = OK;
+	struct options o;
+	char err[256];
+	int r = OK;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (c) {
-		case SOCKET:
-			socket = optarg;
-			break;
-		case VRAM:
-			vram = strtoull(optarg, NULL, 0);
-			break;
-		case STRICT:
-			cfg.strict_tlb = true;
-			break;
-		case CONTROL:
-			control = optarg;
-			break;
-		case COUNTERS:
-			counters = optarg;
-			break;
-		case TRACE:
-			trace = true;
-			break;
-		case ROM:
-			rom = optarg;
-			break;
-		case FIRMWARE:
-			firmware = optarg;
-			break;
-		case BREAK:
-			if (parse_breaks(optarg, &cfg.broken))
-				return USAGE;
-			break;
-		case HELP:
-			help();
-			return OK;
-		default:
-			return USAGE;
-		}
-	}
-	if (optind != argc || (!socket && !rom && !firmware)) {
-		fprintf(stderr, "vgpu: see vgpu --help\n");
+	if (options_parse(argc, argv, &o, err, sizeof(err))) {
+		fprintf(stderr, "vgpu: %s (vgpu --help)\n", err);
 		return USAGE;
 	}
-	if (vram < 64 || vram > 65536 || (vram & (vram - 1))) {
-		fprintf(stderr, "vgpu: --vram: a power of two from 64 to 65536\n");
-		return USAGE;
+	if (o.help) {
+		options_help(stdout);
+		return OK;
 	}
-	if (rom)
-		r = write_rom(rom);
-	if (!r && firmware)
-		r = write_firmware(firmware);
-	if (!r && socket)
-		r = serve(socket, vram << 20, &cfg, counters, control);
+	if (o.list) {
+		r = list_print(stdout, o.list_what);
+		return r ? complain("list", r) : OK;
+	}
+	if (o.rom)
+		r = write_rom(o.rom);
+	if (!r && o.firmware)
+		r = write_firmware(o.firmware);
+	if (!r && o.socket)
+		r = serve(&o);
 	return r;
 }

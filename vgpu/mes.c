@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "blocks.h"
+#include "catalogue.h"
 #include "deadline.h"
 #include "mes_internal.h"
 
@@ -157,6 +158,23 @@ static const struct {
 #undef MSG
 };
 
+const char *mes_message_name(unsigned int op)
+{
+	return op < ARRAY_SIZE(messages) ? messages[op].name : NULL;
+}
+
+bool mes_item(unsigned int i, struct vgpu_item *item)
+{
+	if (i >= ARRAY_SIZE(messages))
+		return false;
+	*item = (struct vgpu_item){
+		.code = i, .name = messages[i].name,
+		.how = messages[i].fn == do_nothing ? VGPU_ACCEPTED :
+		       messages[i].fn == do_unmodelled ? VGPU_REFUSED : VGPU_EXECUTED,
+	};
+	return true;
+}
+
 static void complete(struct mes *mes, const union frame *f, size_t offset)
 {
 	struct MES_API_STATUS s;
@@ -172,6 +190,17 @@ static void complete(struct mes *mes, const union frame *f, size_t offset)
 			 s.api_completion_fence_value);
 }
 
+static void trace(struct mes *mes, const union frame *f)
+{
+	char text[256];
+
+	vgpu_record(mes->dev, VGPU_RECORD_MES, f, sizeof(*f));
+	if (!vgpu_tracing(mes->dev, VGPU_TRACE_MES))
+		return;
+	mes_decode(f->dw, text, sizeof(text));
+	vgpu_trace(mes->dev, VGPU_TRACE_MES, "%s", text);
+}
+
 /* 0, or -ECANCELED. */
 static int message(struct mes *mes, const union frame *f)
 {
@@ -182,7 +211,7 @@ static int message(struct mes *mes, const union frame *f)
 		vgpu_count(mes->dev, VGPU_LOG_GUEST, "mes: unknown message %u", op);
 		return 0;
 	}
-	vgpu_log(mes->dev, VGPU_LOG_TRACE, "mes: %s", messages[op].name);
+	trace(mes, f);
 	r = messages[op].fn(mes, f);
 	if (r == -ECANCELED)
 		return r;

@@ -136,4 +136,9 @@ void mes_kick(struct mes *mes);
 
 extern const struct vgpu_client mes_client;
 
+/* "ADD_QUEUE"; NULL if there is no such message. */
+const char *mes_message_name(unsigned int op);
+/* The frame of 64 dwords at @dw in words, at most @len bytes with the end; mes_trace.c */
+void mes_decode(const uint32_t *dw, char *buf, size_t len);
+
 #endif

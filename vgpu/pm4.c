@@ -168,11 +168,7 @@ static int run_packet(struct pm4_run *run, const uint32_t *p, uint32_t ndw)
 	if (CP_PACKET_GET_TYPE(header) == PACKET_TYPE2 || header == NOP_ONE_DW)
 		return 0;
 	op = &pm4_ops[CP_PACKET3_GET_OPCODE(header)];
-	vgpu_log(run->dev, VGPU_LOG_TRACE,
-		 "pm4: me %u pipe %u queue %u depth %u vmid %u: %s 0x%02x, %u dw",
-		 run->env->me, run->env->pipe, run->env->queue, run->depth,
-		 run->client.vmid, op->name ? op->name : "?",
-		 CP_PACKET3_GET_OPCODE(header), ndw);
+	pm4_trace(run, p, ndw);
 	switch (op->class) {
 	case PM4_NONE:
 		return 0;

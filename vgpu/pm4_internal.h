@@ -3,6 +3,7 @@
 #ifndef VGPU_PM4_INTERNAL_H
 #define VGPU_PM4_INTERNAL_H
 
+#include "catalogue.h"
 #include "hwregs.h"
 #include "pm4.h"
 
@@ -60,6 +61,14 @@ static inline uint64_t pm4_addr(const uint32_t *p)
 {
 	return (uint64_t)p[1] << 32 | p[0];
 }
+
+/*
+ * The packet of @ndw dwords at @p in words: its name and what it does. At most
+ * @len bytes, with the end.
+ */
+void pm4_decode(const uint32_t *p, uint32_t ndw, char *buf, size_t len);
+/* A line of the trace for it, and a record; pm4_trace.c */
+void pm4_trace(struct pm4_run *run, const uint32_t *p, uint32_t ndw);
 
 /* pm4.c */
 int pm4_indirect_buffer(struct pm4_run *run, const uint32_t *p, uint32_t n);

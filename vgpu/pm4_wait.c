@@ -138,9 +138,9 @@ int pm4_fence_wait_multi(struct pm4_run *run, const uint32_t *p, uint32_t n)
 		w.addr = pm4_addr(p + i) & ~7ull;
 		w.ref = pm4_addr(p + i + 2);
 		if (!satisfied(&w))
-			vgpu_log(run->dev, VGPU_LOG_TRACE,
-				 "pm4: fence %u at 0x%" PRIx64 " waits for 0x%" PRIx64,
-				 i / 4, w.addr, w.ref);
+			vgpu_trace(run->dev, VGPU_TRACE_PM4,
+				   "fence %u at 0x%" PRIx64 " is waited for: 0x%" PRIx64,
+				   i / 4, w.addr, w.ref);
 		r = vgpu_queue_wait(run->q, satisfied, &w);
 		if (r)
 			return r;

@@ -35,6 +35,11 @@ struct sdma_queue {
 	struct sdma_queue *next;
 };
 
+/*
+ * The packet called @name whose first SDMA_MAX_DW dwords are @p in words, at most
+ * @len bytes with the end; sdma_trace.c
+ */
+void sdma_decode(const uint32_t *p, const char *name, char *buf, size_t len);
 /* A vgpu_queue_exec; @priv is a struct sdma_queue. */
 int sdma_exec(struct vgpu_queue *q, void *priv, uint64_t rptr, uint64_t wptr);
 

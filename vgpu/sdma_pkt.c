@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalogue.h"
 #include "hwregs.h"
 #include "tc_atomic.h"
 #include "gc/gc_11_0_0_offset.h"
@@ -556,6 +557,18 @@ static const struct sdma_op ops[] = {
 	{ SDMA_OP_GCR_REQ, 0, "GCR_REQ", 5, NULL },
 };
 
+bool sdma_item(unsigned int i, struct vgpu_item *item)
+{
+	if (i >= ARRAY_SIZE(ops))
+		return false;
+	*item = (struct vgpu_item){
+		.code = ops[i].op, .sub = ops[i].sub, .name = ops[i].name,
+		.how = ops[i].fn ? VGPU_EXECUTED : VGPU_ACCEPTED,
+		.who = ops[i].privileged ? "VMID 0" : NULL,
+	};
+	return true;
+}
+
 static const struct sdma_op *find_op(uint32_t header)
 {
 	unsigned int i;
@@ -565,6 +578,21 @@ static const struct sdma_op *find_op(uint32_t header)
 		    ops[i].sub == ((header >> 8) & 0xff))
 			return &ops[i];
 	return NULL;
+}
+
+static void trace(struct sdma_run *run, const struct sdma_op *op, const uint32_t *p)
+{
+	char text[256];
+
+	vgpu_record(run->dev, VGPU_RECORD_SDMA, p,
+		    (run->left < op->dw ? run->left : op->dw) * 4);
+	/* Rings are filled up with NOPs, one dword each. */
+	if (!vgpu_tracing(run->dev, VGPU_TRACE_SDMA) || op->op == SDMA_OP_NOP)
+		return;
+	sdma_decode(p, op->name, text, sizeof(text));
+	vgpu_trace(run->dev, VGPU_TRACE_SDMA, "%s%s vmid %u: %s",
+		   vgpu_queue_config(run->q)->name, run->ib ? " ib" : "",
+		   run->client.vmid, text);
 }
 
 /* Execute the packet at run->pos; returns as a sdma_fn does. */
@@ -593,6 +621,7 @@ static int exec_one(struct sdma_run *run)
 	/* COPY_LINEAR may have two more, which matter only if they are there. */
 	for (i = 1; i < op->dw + 2u && i < run->left && i < SDMA_MAX_DW; i++)
 		p[i] = stream_dword(run, i);
+	trace(run, op, p);
 	if (op->fn)
 		r = op->fn(run, p);
 	else
@@ -600,9 +629,6 @@ static int exec_one(struct sdma_run *run)
 	/* The next one begins at its beginning. */
 	if (r > 0)
 		run->sq->done = run->sq->skip = 0;
-	vgpu_log(run->dev, VGPU_LOG_TRACE, "sdma%u.%u: %s%s vmid %u -> %d",
-		 run->sq->engine, run->sq->id, run->ib ? "ib " : "", op->name,
-		 run->client.vmid, r);
 	return r;
 }
 

@@ -144,6 +144,11 @@ struct guest_mem *transport_guest_mem(struct transport *t)
 	return t->mem;
 }
 
+struct vgpu *transport_dev(struct transport *t)
+{
+	return t->dev;
+}
+
 /* ---- library callbacks ---- */
 
 static void lib_log(vfu_ctx_t *vfu, int level, const char *msg)
@@ -151,13 +156,15 @@ static void lib_log(vfu_ctx_t *vfu, int level, const char *msg)
 	struct transport *t = vfu_get_private(vfu);
 	char line[256];
 
-	snprintf(line, sizeof(line), "vfio-user: %s", msg);
 	/*
 	 * Once a client is there, what the library complains of is what that
 	 * client sent, such as writes to the ROM address.
 	 */
-	t->log(level <= LOG_WARNING && !t->dev ? VGPU_LOG_INFO : VGPU_LOG_TRACE,
-	       line);
+	snprintf(line, sizeof(line), "vfio-user: %s", msg);
+	if (t->dev)
+		vgpu_trace(t->dev, VGPU_TRACE_SOCKET, "%s", msg);
+	else if (level <= LOG_WARNING)
+		t->log(VGPU_LOG_INFO, line);
 }
 
 static ssize_t bad_access(struct transport *t, const char *bar, size_t count,
@@ -249,7 +256,7 @@ static int reset(vfu_ctx_t *vfu, vfu_reset_type_t type)
 	/* The library resets once more when the device is gone already. */
 	if (!t->dev)
 		return 0;
-	vgpu_log(t->dev, VGPU_LOG_TRACE, "transport: reset (type %d)", type);
+	vgpu_trace(t->dev, VGPU_TRACE_SOCKET, "reset (type %d)", type);
 	vgpu_reset(t->dev);
 	return 0;
 }

@@ -25,6 +25,8 @@ const struct vgpu_host_ops *transport_ops(void);
 void *transport_vram(struct transport *t);
 /* For transport_dma.c. */
 struct guest_mem *transport_guest_mem(struct transport *t);
+/* The device that is being served, or NULL. */
+struct vgpu *transport_dev(struct transport *t);
 /* transport_recv.c: how the library's context @vfu receives from now on. */
 void transport_recv_init(void *vfu);
 /*

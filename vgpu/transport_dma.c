@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -24,6 +25,18 @@
 static struct guest_mem *mem_of(const dma_controller_t *dma)
 {
 	return transport_guest_mem(vfu_get_private(dma->vfu_ctx));
+}
+
+static void trace(const dma_controller_t *dma, const char *what, uint64_t addr,
+		  uint64_t size, const char *how, int r)
+{
+	struct vgpu *dev = transport_dev(vfu_get_private(dma->vfu_ctx));
+
+	if (!dev)
+		return;
+	vgpu_trace(dev, VGPU_TRACE_DMA, "%s 0x%llx + 0x%llx%s%s%s", what,
+		   (unsigned long long)addr, (unsigned long long)size, how,
+		   r ? ": " : "", r ? strerror(-r) : "");
 }
 
 static int result(int r)
@@ -72,6 +85,8 @@ int dma_controller_add_region(dma_controller_t *dma, vfu_dma_addr_t addr,
 			  prot & PROT_WRITE);
 	if (!r)
 		close(fd);
+	trace(dma, "map", (uintptr_t)addr, size,
+	      prot & PROT_WRITE ? "" : ", for reading only", r);
 	return result(r);
 }
 
@@ -79,9 +94,12 @@ int dma_controller_remove_region(dma_controller_t *dma, vfu_dma_addr_t addr,
 				 size_t size, vfu_dma_unregister_cb_t *unregister,
 				 void *data)
 {
+	int r = guest_mem_unmap(mem_of(dma), (uintptr_t)addr, size);
+
 	(void)unregister;
 	(void)data;
-	return result(guest_mem_unmap(mem_of(dma), (uintptr_t)addr, size));
+	trace(dma, "unmap", (uintptr_t)addr, size, "", r);
+	return result(r);
 }
 
 void dma_controller_remove_all_regions(dma_controller_t *dma,
@@ -91,6 +109,7 @@ void dma_controller_remove_all_regions(dma_controller_t *dma,
 	(void)unregister;
 	(void)data;
 	guest_mem_unmap_all(mem_of(dma));
+	trace(dma, "unmap", 0, UINT64_MAX, ", all of it", 0);
 }
 
 /* ---- what this device does not offer ---- */

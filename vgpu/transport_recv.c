@@ -16,6 +16,21 @@
 /* More than any fixed part of a message has. */
 #define ROOM	256
 
+/* A message as a step of tests/fuzz/fuzz_socket.c. */
+static void record(struct vgpu *dev, const vfu_msg_t *msg)
+{
+	uint8_t step[7 + 1024] = {
+		/* One descriptor, of its first kind, is like another. */
+		msg->hdr.cmd, msg->in.nr_fds ? 8 : 0, 0,
+		msg->in.iov.iov_len, msg->in.iov.iov_len >> 8,
+	};
+
+	if (!dev || msg->in.iov.iov_len >= sizeof(step) - 7)
+		return;
+	memcpy(step + 7, msg->in.iov.iov_base, msg->in.iov.iov_len);
+	vgpu_record(dev, VGPU_RECORD_SOCKET, step, 7 + msg->in.iov.iov_len);
+}
+
 static int recv_body(vfu_ctx_t *vfu, vfu_msg_t *msg)
 {
 	size_t len = msg->in.iov.iov_len;
@@ -30,6 +45,7 @@ static int recv_body(vfu_ctx_t *vfu, vfu_msg_t *msg)
 		return -1;
 	memset((char *)more + len, 0, ROOM);
 	msg->in.iov.iov_base = more;
+	record(transport_dev(vfu_get_private(vfu)), msg);
 	return r;
 }
 

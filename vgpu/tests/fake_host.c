@@ -111,7 +111,7 @@ struct fake_host *fake_host_create_broken(const struct vgpu_block *const *blocks
 	cfg.vram = h->vram;
 	cfg.vram_size = vram_size;
 	cfg.host_opaque = h;
-	cfg.trace = getenv("VGPU_TEST_LOG");
+	cfg.trace = getenv("VGPU_TEST_LOG") ? VGPU_TRACE_ALL : 0;
 	h->dev = vgpu_create(&cfg, blocks, &err);
 	if (!h->dev)
 		goto err_free;

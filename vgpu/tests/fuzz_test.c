@@ -21,12 +21,6 @@
 /* Where the device has VRAM, see gmc.c. */
 #define FB_BASE	0x8000000000ull
 
-static const struct vgpu_block *const blocks[] = {
-	&vgpu_block_nbio, &vgpu_block_mp, &vgpu_block_smu, &vgpu_block_gmc, &vgpu_block_ih,
-	&vgpu_block_sdma, &vgpu_block_cp, &vgpu_block_mes, &vgpu_block_plain,
-	NULL,
-};
-
 static uint64_t state;
 
 /* xorshift64*: the same numbers on every machine. */
@@ -117,7 +111,7 @@ static void registers_and_doorbells(void)
 	struct fake_host *h;
 
 	seed();
-	h = fake_host_create(blocks, RAM, VRAM, rnd() % 2);
+	h = fake_host_create(vgpu_all_blocks, RAM, VRAM, rnd() % 2);
 	REQUIRE(h);
 	fill(h);
 	for (i = 0; i < rounds; i++) {
@@ -201,7 +195,7 @@ static void packets(void)
 
 	seed();
 	for (i = 0; i < rounds; i++) {
-		h = fake_host_create(blocks, RAM, VRAM, rnd() % 2);
+		h = fake_host_create(vgpu_all_blocks, RAM, VRAM, rnd() % 2);
 		REQUIRE(h);
 		fill(h);
 		pm4_ring((uint32_t *)(h->vram + pm4));

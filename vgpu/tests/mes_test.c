@@ -2,6 +2,7 @@
 /* Scheduler: messages, completion, queues, gangs, VMIDs. */
 #include <errno.h>
 
+#include "catalogue.h"
 #include "mes_rig.h"
 #include "test.h"
 
@@ -50,6 +51,27 @@ static void every_message_answers(void)
 		test_row(rows[i].name);
 		CHECK_EQ(mes_send(rig, frame, rows[i].status), rows[i].expect);
 	}
+	test_row(NULL);
+	rig_destroy(rig);
+}
+
+/* What the list of operations says of each is what happens. */
+static void misc_list(void)
+{
+	union MESAPI__MISC f = { .header = { .opcode = MES_SCH_API_MISC } };
+	struct rig *rig = mes_start();
+	struct vgpu_item item;
+	unsigned int i;
+
+	REQUIRE(rig);
+	for (i = 0; mes_misc_item(i, &item); i++) {
+		test_row(item.name);
+		f.opcode = item.code;
+		CHECK_EQ(SEND(rig, f), item.how != VGPU_REFUSED);
+	}
+	CHECK_EQ(i, MESAPI_MISC__MAX);
+	f.opcode = i;
+	CHECK_EQ(SEND(rig, f), 0);
 	test_row(NULL);
 	rig_destroy(rig);
 }
@@ -404,6 +426,7 @@ static void hostile(void)
 
 static const struct test_case tests[] = {
 	{ "every message answers", every_message_answers },
+	{ "misc-list", misc_list },
 	{ "misc", misc },
 	{ "kernel queues", kernel_queues },
 	{ "user queue", user_queue },

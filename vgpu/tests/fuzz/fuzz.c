@@ -86,12 +86,6 @@ uint32_t fuzz_value(struct fuzz_random *r)
 
 /* ---- device ---- */
 
-static const struct vgpu_block *const blocks[] = {
-	&vgpu_block_nbio, &vgpu_block_mp, &vgpu_block_smu, &vgpu_block_gmc,
-	&vgpu_block_ih, &vgpu_block_sdma, &vgpu_block_cp, &vgpu_block_mes,
-	&vgpu_block_plain, NULL,
-};
-
 static void reg64(struct fake_host *h, uint32_t lo, uint64_t v)
 {
 	vgpu_reg_write(h->dev, lo, v);
@@ -196,7 +190,7 @@ struct fake_host *fuzz_host(bool strict)
 		h = NULL;
 	}
 	if (!h) {
-		h = fake_host_create(blocks, FUZZ_RAM, FUZZ_VRAM, strict);
+		h = fake_host_create(vgpu_all_blocks, FUZZ_RAM, FUZZ_VRAM, strict);
 		if (!h) {
 			fprintf(stderr, "fuzz: no device\n");
 			abort();

@@ -56,11 +56,6 @@ struct client {
 	unsigned int n;
 };
 
-static const struct vgpu_block *const blocks[] = {
-	&vgpu_block_nbio, &vgpu_block_mp, &vgpu_block_gmc, &vgpu_block_ih,
-	&vgpu_block_sdma, &vgpu_block_cp, &vgpu_block_mes, &vgpu_block_plain, NULL,
-};
-
 static char path[64];
 static int fds[8];
 
@@ -223,7 +218,7 @@ static void serve(struct client *c, bool strict)
 	cfg.vram = transport_vram(t);
 	cfg.host = transport_ops();
 	cfg.host_opaque = t;
-	dev = vgpu_create(&cfg, blocks, &err);
+	dev = vgpu_create(&cfg, vgpu_all_blocks, &err);
 	c->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
 	if (!dev || c->sock < 0 ||

@@ -28,6 +28,9 @@ In Makefiles an object whose new source file comes later in the series is left o
 "Message: FILE" takes subject and text from a patch. In the cover letter, To:, Cc: and Prefix: are
 those of the mails. @NAME@ in a text is replaced by what "--set NAME=VALUE" gives.
 
+With --first DIR the patches DIR/fix-*.patch come first, as they are: a subject, an empty line,
+the message, "---", and the change. Descriptions are about what is changed after them.
+
 The series is made in a git repository of the touched files alone, applied with git am to
 another one, and compared with FINAL.
 """
@@ -325,13 +328,39 @@ class Repository:
         self.git("commit", "-q", "--cleanup=verbatim", "-F", "-", stdin=message)
 
 
+def read_fix(path):
+    """Message and change of a patch that comes as it is."""
+    message, dashes, change = path.read_text().partition("\n---\n")
+    if not dashes or "\n\n" not in message:
+        raise SeriesError(f"{path.name}: no subject, no message or no ---")
+    message = message.strip() + "\n"
+    # tags stand together
+    last = message.splitlines()[-1]
+    return message + ("" if re.match(r"[A-Z][a-z-]+: ", last) else "\n"), change.lstrip()
+
+
+def fixed_base(work, args):
+    """BASE with what comes first."""
+    if not args.fixes:
+        return args.base
+    repo = Repository(work / "fixed", args.signoff, args.date)
+    shutil.copytree(args.base, repo.path, dirs_exist_ok=True)
+    for _, change in args.fixes:
+        repo.git("apply", "-", stdin=change)
+    shutil.rmtree(repo.path / ".git")
+    return repo.path
+
+
 def make(series, work, args):
     """Commit the series, write it as mails to OUT."""
     repo = Repository(work / "made", args.signoff, args.date)
-    shutil.copytree(series.base, repo.path, dirs_exist_ok=True)
+    shutil.copytree(args.base, repo.path, dirs_exist_ok=True)
     repo.git("add", "-A", "-f")
     repo.git("commit", "-q", "--allow-empty", "-m", "base")
     repo.git("tag", "base")
+    for message, change in args.fixes:
+        repo.git("apply", "-", stdin=change)
+        repo.commit(f"{message}Signed-off-by: {args.signoff}\n")
     before = series.after(0)
     for i, m in enumerate(series.messages, 1):
         state = series.after(i)
@@ -356,13 +385,14 @@ def make(series, work, args):
 def check(series, work, args):
     """git am on fresh files must end in FINAL."""
     repo = Repository(work / "applied", args.signoff, args.date)
-    shutil.copytree(series.base, repo.path, dirs_exist_ok=True)
+    shutil.copytree(args.base, repo.path, dirs_exist_ok=True)
     repo.git("add", "-A", "-f")
     repo.git("commit", "-q", "--allow-empty", "-m", "base")
     patches = sorted(str(p) for p in args.out.glob("*.patch"))[1:]
     repo.git("am", "-q", "--whitespace=error", *patches)
-    for name in series.files:
-        if (repo.path / name).read_bytes() != (series.final / name).read_bytes():
+    for path in series.final.rglob("*"):
+        name = path.relative_to(series.final)
+        if path.is_file() and (repo.path / name).read_bytes() != path.read_bytes():
             raise SeriesError(f"{name}: the series does not end in the file that was tested")
     return len(patches)
 
@@ -375,6 +405,7 @@ def main():
     parser.add_argument("--signoff", required=True, help='"Name <mail>"')
     parser.add_argument("--date", default="", help="of all mails (default: now)")
     parser.add_argument("--context", type=int, default=3, help="lines of context")
+    parser.add_argument("--first", type=Path, metavar="DIR", help="where fix-*.patch are")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     args = parser.parse_args()
     args.out = args.out.resolve()
@@ -385,7 +416,9 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         work = Path(work).resolve()
         try:
-            series = Series(args.description, args.base, args.final, values)
+            args.fixes = [read_fix(p) for p in sorted(args.first.glob("fix-*.patch"))] \
+                if args.first else []
+            series = Series(args.description, fixed_base(work, args), args.final, values)
             args.out.mkdir(parents=True, exist_ok=True)
             for old in args.out.glob("*.patch"):
                 old.unlink()

@@ -111,7 +111,8 @@ struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo)
  *
  * The notifier lock is held from before the call until the fence of the job is
  * in the reservation objects. An invalidation comes either before, and is seen
- * here, or after, and waits for that fence.
+ * here, or after, and waits for that fence. For user queues it is the eviction
+ * fence, which is there before the call.
  *
  * Returns: true if every range is BOUND
  */
@@ -123,6 +124,37 @@ bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo)
 
 	return amdgpu_userptr_ranges_clean(&batch->ranges) &&
 		!amdgpu_userptr_batch_inject(batch);
+}
+
+/**
+ * amdgpu_userptr_batch_faulted - is there nothing to fault?
+ *
+ * @bo: BO with a batch
+ *
+ * Returns: true if no range is DIRTY, which may change at any time
+ */
+bool amdgpu_userptr_batch_faulted(struct amdgpu_bo *bo)
+{
+	return !READ_ONCE(bo->userptr_batch->ranges.num[AMDGPU_USERPTR_DIRTY]);
+}
+
+/**
+ * amdgpu_userptr_batch_bound - may user queues that run now use these pages?
+ *
+ * @bo: BO with a batch that was mapped in a VM
+ *
+ * Returns: true if every range is BOUND. Invalidations that come later wait for the
+ * eviction fence, if the VM has user queues.
+ */
+bool amdgpu_userptr_batch_bound(struct amdgpu_bo *bo)
+{
+	struct amdgpu_userptr_batch *batch = bo->userptr_batch;
+	bool bound;
+
+	mutex_lock(&batch->adev->notifier_lock);
+	bound = amdgpu_userptr_ranges_clean(&batch->ranges);
+	mutex_unlock(&batch->adev->notifier_lock);
+	return bound;
 }
 
 /**
@@ -148,45 +180,6 @@ void amdgpu_userptr_batch_unlock(struct amdgpu_bo *bo)
 {
 	if (bo && bo->userptr_batch)
 		mutex_unlock(&bo->userptr_batch->adev->notifier_lock);
-}
-
-/**
- * amdgpu_userptr_batch_forbids_userq - refuse user queues beside batches
- *
- * @adev: device
- * @vm: VM of a user queue that is already counted
- *
- * The restore worker of user queues does not bring batches back, the queues
- * would run into invalid entries. The other side of this check is in
- * amdgpu_gem_userptr_batch_ioctl, where the batch is listed before the queues
- * are counted; at least one of both sees the other.
- *
- * Returns: 0 or -EOPNOTSUPP
- */
-int amdgpu_userptr_batch_forbids_userq(struct amdgpu_device *adev, struct amdgpu_vm *vm)
-{
-	struct amdgpu_userptr_batch *batch;
-	int r = 0;
-
-	mutex_lock(&adev->userptr_batch.lock);
-	list_for_each_entry(batch, &adev->userptr_batch.batches, node) {
-		if (batch->bo->parent == vm->root.bo) {
-			r = -EOPNOTSUPP;
-			break;
-		}
-	}
-	mutex_unlock(&adev->userptr_batch.lock);
-	return r;
-}
-
-static bool amdgpu_userptr_batch_has_userq(struct amdgpu_userq_mgr *uq_mgr)
-{
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(uq_mgr->userq_count); i++)
-		if (atomic_read(&uq_mgr->userq_count[i]))
-			return true;
-	return false;
 }
 
 /**
@@ -536,11 +529,6 @@ int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
 	mutex_lock(&adev->userptr_batch.lock);
 	list_add_tail(&batch->node, &adev->userptr_batch.batches);
 	mutex_unlock(&adev->userptr_batch.lock);
-
-	if (amdgpu_userptr_batch_has_userq(&fpriv->userq_mgr)) {
-		r = -EOPNOTSUPP;
-		goto out_put;
-	}
 
 	r = drm_gem_handle_create(filp, gobj, &args->handle);
 	if (r)

@@ -42,11 +42,12 @@ void amdgpu_userptr_batch_fini(struct amdgpu_bo *bo);
 struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo);
 int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range);
 bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo);
+bool amdgpu_userptr_batch_faulted(struct amdgpu_bo *bo);
+bool amdgpu_userptr_batch_bound(struct amdgpu_bo *bo);
 int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
 				   struct amdgpu_bo_va *bo_va, bool clear);
 void amdgpu_userptr_batch_lock(struct amdgpu_bo *bo);
 void amdgpu_userptr_batch_unlock(struct amdgpu_bo *bo);
-int amdgpu_userptr_batch_forbids_userq(struct amdgpu_device *adev, struct amdgpu_vm *vm);
 void amdgpu_userptr_batch_fdinfo(struct drm_printer *p, struct amdgpu_device *adev,
 				 struct amdgpu_vm *vm);
 void amdgpu_userptr_batch_debugfs_init(struct amdgpu_device *adev);
@@ -84,6 +85,16 @@ static inline bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo)
 	return false;
 }
 
+static inline bool amdgpu_userptr_batch_faulted(struct amdgpu_bo *bo)
+{
+	return false;
+}
+
+static inline bool amdgpu_userptr_batch_bound(struct amdgpu_bo *bo)
+{
+	return false;
+}
+
 static inline int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
 						 struct amdgpu_bo_va *bo_va, bool clear)
 {
@@ -92,12 +103,6 @@ static inline int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
 
 static inline void amdgpu_userptr_batch_lock(struct amdgpu_bo *bo) {}
 static inline void amdgpu_userptr_batch_unlock(struct amdgpu_bo *bo) {}
-
-static inline int amdgpu_userptr_batch_forbids_userq(struct amdgpu_device *adev,
-						     struct amdgpu_vm *vm)
-{
-	return 0;
-}
 
 static inline void amdgpu_userptr_batch_fdinfo(struct drm_printer *p,
 					       struct amdgpu_device *adev,

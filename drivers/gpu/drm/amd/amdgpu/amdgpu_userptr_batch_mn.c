@@ -35,8 +35,10 @@
 #include <linux/error-injection.h>
 #include <linux/hmm.h>
 #include <linux/module.h>
+#include <linux/oom.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/userfaultfd_k.h>
 
 #include <drm/amdgpu_drm.h>
 
@@ -360,6 +362,33 @@ void amdgpu_userptr_batch_remove_notifiers(struct amdgpu_userptr_batch *batch)
 	}
 }
 
+/*
+ * The same as hmm_range_fault_unlocked_timeout(), but never waits for user space. Pages
+ * that a userfaultfd handler would have to bring are missing: the handler may be a thread
+ * of the process whose end waits for the worker.
+ */
+static int amdgpu_userptr_walk_worker(struct hmm_range *range, unsigned long deadline)
+{
+	struct mm_struct *mm = range->notifier->mm;
+	struct vm_area_struct *vma;
+	int r;
+
+	do {
+		VMA_ITERATOR(vmi, mm, range->start);
+
+		range->notifier_seq = mmu_interval_read_begin(range->notifier);
+		mmap_read_lock(mm);
+		r = check_stable_address_space(mm) ? -EFAULT : 0;
+		for_each_vma_range(vmi, vma, range->end)
+			if (range->default_flags && userfaultfd_armed(vma))
+				r = -EFAULT;
+		if (!r)
+			r = hmm_range_fault(range);
+		mmap_read_unlock(mm);
+	} while (r == -EBUSY && time_before(jiffies, deadline));
+	return r;
+}
+
 /* One walk over @npages, which faults what @req asks for. */
 static int amdgpu_userptr_walk(struct amdgpu_userptr_batch *batch,
 			       struct amdgpu_userptr_notifier *n,
@@ -379,7 +408,10 @@ static int amdgpu_userptr_walk(struct amdgpu_userptr_batch *batch,
 	int r;
 
 	batch->stat.walks++;
-	r = hmm_range_fault_unlocked_timeout(&range, max(left, least));
+	if (current->flags & PF_WQ_WORKER)
+		r = amdgpu_userptr_walk_worker(&range, jiffies + max(left, least));
+	else
+		r = hmm_range_fault_unlocked_timeout(&range, max(left, least));
 	switch (r) {
 	case 0:
 		/* It walked from start again after the last change of its seq. */
@@ -627,7 +659,8 @@ static int amdgpu_userptr_window_walk(struct amdgpu_userptr_batch *batch,
 	amdgpu_userptr_window_begin(batch, win);
 
 	range = &batch->ranges.range[idx];
-	if (win->count == 1 && range->npages <= AMDGPU_USERPTR_FAULT_PAGES) {
+	if (win->count == 1 && range->npages <= AMDGPU_USERPTR_FAULT_PAGES &&
+	    !(current->flags & PF_WQ_WORKER)) {
 		/* Nothing to gain from looking first. */
 		r = amdgpu_userptr_walk(batch, n, range->addr, range->npages,
 					&batch->dma.pfn_list[range->first_page],

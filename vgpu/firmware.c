@@ -3,6 +3,10 @@
  * Firmware files as the driver wants them (amdgpu_ucode.h), without code: the
  * device's engines are C. What counts are the version numbers, which switch
  * features of the driver on.
+ *
+ * By the header of its firmware the driver tells the two kinds of micro engines
+ * that graphics and compute may have: the older one has two graphics pipes, RS64,
+ * as on boards, has one (gfx_v11_0_init_microcode, gfx_v11_0_sw_init).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +52,7 @@ static const struct {
 };
 
 static void build(union amdgpu_firmware_header *h, enum kind kind,
-		  uint32_t version)
+		  uint32_t version, bool rs64)
 {
 	const uint32_t payload = sizeof(*h);
 
@@ -58,6 +62,16 @@ static void build(union amdgpu_firmware_header *h, enum kind kind,
 	h->common.ucode_size_bytes = PAYLOAD;
 	switch (kind) {
 	case GFX:
+		if (rs64) {
+			h->common.header_version_major = 2;
+			h->common.header_size_bytes = sizeof(h->gfx_v2_0);
+			h->gfx_v2_0.ucode_feature_version = 1;
+			h->gfx_v2_0.ucode_size_bytes = PAYLOAD / 2;
+			h->gfx_v2_0.ucode_offset_bytes = payload;
+			h->gfx_v2_0.data_size_bytes = PAYLOAD / 2;
+			h->gfx_v2_0.data_offset_bytes = payload + PAYLOAD / 2;
+			break;
+		}
 		h->common.header_size_bytes = sizeof(h->gfx);
 		h->gfx.ucode_feature_version = 1;
 		break;
@@ -97,7 +111,7 @@ static void build(union amdgpu_firmware_header *h, enum kind kind,
 	}
 }
 
-const char *vgpu_firmware_build(unsigned int i, void **buf, size_t *len)
+const char *vgpu_firmware_build(bool rs64, unsigned int i, void **buf, size_t *len)
 {
 	union amdgpu_firmware_header *h;
 	size_t payload;
@@ -111,7 +125,7 @@ const char *vgpu_firmware_build(unsigned int i, void **buf, size_t *len)
 	*len = sizeof(*h) + payload;
 	h = calloc(1, *len);
 	if (h) {
-		build(h, files[i].kind, files[i].version);
+		build(h, files[i].kind, files[i].version, rs64);
 		h->common.size_bytes = *len;
 	}
 	*buf = h;

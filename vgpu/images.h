@@ -7,6 +7,7 @@
 #ifndef VGPU_IMAGES_H
 #define VGPU_IMAGES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,8 +22,11 @@
 size_t vgpu_discovery_build(void *buf, size_t len);
 /* Write an expansion ROM image of VGPU_VBIOS_SIZE bytes. */
 void vgpu_vbios_build(uint8_t rom[VGPU_VBIOS_SIZE]);
-/* Image number @i (from 0) of the firmware files: its name, NULL if there is
- * none; @buf is malloc()ed, NULL without memory. */
-const char *vgpu_firmware_build(unsigned int i, void **buf, size_t *len);
+/*
+ * Image number @i (from 0) of the firmware files for micro engines of the older
+ * kind or @rs64: its name, NULL if there is none; @buf is malloc()ed, NULL
+ * without memory.
+ */
+const char *vgpu_firmware_build(bool rs64, unsigned int i, void **buf, size_t *len);
 
 #endif

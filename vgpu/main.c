@@ -77,7 +77,8 @@ static int write_rom(const char *path)
 	return write_file(path, rom, sizeof(rom));
 }
 
-static int write_firmware(const char *dir)
+/* Firmware of one kind to @dir/amdgpu. */
+static int write_firmware_set(const char *dir, bool rs64)
 {
 	char path[4096];
 	const char *name;
@@ -90,7 +91,7 @@ static int write_firmware(const char *dir)
 	mkdir(dir, 0777);
 	snprintf(path, sizeof(path), "%s/amdgpu", dir);
 	mkdir(path, 0777);
-	for (i = 0; (name = vgpu_firmware_build(i, &buf, &len)); i++) {
+	for (i = 0; (name = vgpu_firmware_build(rs64, i, &buf, &len)); i++) {
 		snprintf(path, sizeof(path), "%s/amdgpu/%s", dir, name);
 		r = buf ? write_file(path, buf, len) : FAILED;
 		free(buf);
@@ -98,6 +99,18 @@ static int write_firmware(const char *dir)
 			return r;
 	}
 	return OK;
+}
+
+static int write_firmware(const char *dir)
+{
+	char path[4096];
+	int r;
+
+	r = write_firmware_set(dir, false);
+	if (r)
+		return r;
+	snprintf(path, sizeof(path), "%s/rs64", dir);
+	return write_firmware_set(path, true);
 }
 
 /* ---- reports while it runs ---- */

@@ -246,31 +246,43 @@ static void firmware(void)
 {
 	static const struct {
 		const char *name;
-		uint16_t major;
+		uint16_t major, major_rs64;
 		uint32_t version;	/* at least, for user queues */
 	} rows[] = {
-		{ "gc_11_0_0_pfp.bin", 1, 3190 },
-		{ "gc_11_0_0_me.bin", 1, 3090 },
-		{ "gc_11_0_0_mec.bin", 1, 3450 },
-		{ "gc_11_0_0_rlc.bin", 2, 0 },
-		{ "gc_11_0_0_imu.bin", 1, 0 },
-		{ "gc_11_0_0_mes_2.bin", 1, 147 },
-		{ "gc_11_0_0_mes1.bin", 1, 147 },
-		{ "sdma_6_0_0.bin", 2, 27 },
+		{ "gc_11_0_0_pfp.bin", 1, 2, 3190 },
+		{ "gc_11_0_0_me.bin", 1, 2, 3090 },
+		{ "gc_11_0_0_mec.bin", 1, 2, 3450 },
+		{ "gc_11_0_0_rlc.bin", 2, 2, 0 },
+		{ "gc_11_0_0_imu.bin", 1, 1, 0 },
+		{ "gc_11_0_0_mes_2.bin", 1, 1, 147 },
+		{ "gc_11_0_0_mes1.bin", 1, 1, 147 },
+		{ "sdma_6_0_0.bin", 2, 2, 27 },
 	};
+	const struct gfx_firmware_header_v2_0 *gfx;
 	const struct common_firmware_header *h;
 	const char *name;
-	size_t i, len;
+	size_t i, k, len;
+	bool rs64;
 	void *buf;
 
-	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+	for (k = 0; k < 2 * ARRAY_SIZE(rows); k++) {
+		i = k / 2;
+		rs64 = k % 2;
 		test_row(rows[i].name);
-		name = vgpu_firmware_build(i, &buf, &len);
+		name = vgpu_firmware_build(rs64, i, &buf, &len);
 		REQUIRE(name && buf);
 		CHECK(!strcmp(name, rows[i].name));
 		h = buf;
 		CHECK_EQ(h->size_bytes, len);
-		CHECK_EQ(h->header_version_major, rows[i].major);
+		CHECK_EQ(h->header_version_major,
+			 rs64 ? rows[i].major_rs64 : rows[i].major);
+		gfx = buf;
+		if (rs64 && rows[i].major_rs64 != rows[i].major) {
+			CHECK(gfx->ucode_size_bytes && gfx->data_size_bytes);
+			CHECK(gfx->ucode_offset_bytes + gfx->ucode_size_bytes <=
+			      gfx->data_offset_bytes);
+			CHECK(gfx->data_offset_bytes + gfx->data_size_bytes <= len);
+		}
 		CHECK(h->ucode_version >= rows[i].version);
 		CHECK(h->ucode_size_bytes > 0);
 		CHECK(h->ucode_array_offset_bytes + h->ucode_size_bytes <= len);
@@ -279,7 +291,7 @@ static void firmware(void)
 		free(buf);
 	}
 	test_row(NULL);
-	CHECK(!vgpu_firmware_build(i, &buf, &len));
+	CHECK(!vgpu_firmware_build(false, ARRAY_SIZE(rows), &buf, &len));
 }
 
 static const struct test_case cases[] = {

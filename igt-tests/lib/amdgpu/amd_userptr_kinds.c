@@ -132,34 +132,48 @@ bool kinds_have_swap(void)
 }
 
 /**
+ * kinds_page_out_once:
+ * @p: CPU address
+ * @size: size in bytes
+ *
+ * Has the pages written to swap or to their file, and freed. Somebody may bring them
+ * back at once.
+ *
+ * New pages wait in a list of the CPU that touched them first, and cannot go
+ * before that CPU has emptied it, which madvise() does on the CPU that it runs
+ * on. So it is called on every CPU in turn.
+ */
+void kinds_page_out_once(void *p, uint64_t size)
+{
+	cpu_set_t all, one;
+	int cpu;
+
+	do_or_die(sched_getaffinity(0, sizeof(all), &all));
+	for (cpu = 0; cpu < CPU_SETSIZE && kinds_any_present(p, size); cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		do_or_die(sched_setaffinity(0, sizeof(one), &one));
+		do_or_die(madvise(p, size, MADV_PAGEOUT));
+	}
+	do_or_die(sched_setaffinity(0, sizeof(all), &all));
+}
+
+/**
  * kinds_page_out:
  * @p: CPU address
  * @size: size in bytes
  *
- * Has the pages written to swap or to their file, and freed.
- *
- * New pages wait in a list of the CPU that touched them first, and cannot go
- * before that CPU has emptied it, which madvise() does on the CPU that it runs
- * on. So it is called on every CPU in turn. A page that stays after some rounds
- * is pinned.
+ * The same for pages that nobody brings back. One that stays after some rounds is
+ * pinned.
  */
 void kinds_page_out(void *p, uint64_t size)
 {
-	cpu_set_t all, one;
-	int round, cpu;
+	int round;
 
-	do_or_die(sched_getaffinity(0, sizeof(all), &all));
-	for (round = 0; round < 10 && kinds_any_present(p, size); round++) {
-		for (cpu = 0; cpu < CPU_SETSIZE && kinds_any_present(p, size); cpu++) {
-			if (!CPU_ISSET(cpu, &all))
-				continue;
-			CPU_ZERO(&one);
-			CPU_SET(cpu, &one);
-			do_or_die(sched_setaffinity(0, sizeof(one), &one));
-			do_or_die(madvise(p, size, MADV_PAGEOUT));
-		}
-	}
-	do_or_die(sched_setaffinity(0, sizeof(all), &all));
+	for (round = 0; round < 10 && kinds_any_present(p, size); round++)
+		kinds_page_out_once(p, size);
 	igt_assert_f(!kinds_any_present(p, size), "the pages at %p stay\n", p);
 }
 

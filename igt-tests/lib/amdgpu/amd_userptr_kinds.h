@@ -42,6 +42,7 @@ bool kinds_any_present(const void *p, uint64_t size);
 uint64_t kinds_page_flags(const void *p);
 uint64_t kinds_huge_bytes(const void *p, uint64_t size);
 bool kinds_have_swap(void);
+void kinds_page_out_once(void *p, uint64_t size);
 void kinds_page_out(void *p, uint64_t size);
 
 /* settings of the system */

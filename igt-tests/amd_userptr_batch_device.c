@@ -17,14 +17,13 @@
 #include <limits.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "igt.h"
 #include "igt_kmod.h"
 #include "lib/amdgpu/amd_userptr_batch_life.h"
+#include "lib/amdgpu/amd_userptr_slot.h"
 
 IGT_TEST_DESCRIPTION("Batch userptr BOs live through resets and suspends, and their "
 		     "memory through the loss of the device");
@@ -45,19 +44,7 @@ static const struct batch_layout large = { 256, 4, 0, 1, BATCH_MIXED, BATCH_SHUF
  * The device, by its place on the bus: it has no driver at times.
  */
 
-static char slot[64];
-
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY), r = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		r = -errno;
-	close(fd);
-	return r;
-}
+static struct batch_slot slot;
 
 static bool read_file(const char *path, char *text, size_t size)
 {
@@ -75,42 +62,6 @@ static bool read_file(const char *path, char *text, size_t size)
 	return true;
 }
 
-static bool bound(void)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/" MODULE "/%s", slot);
-	return !access(path, F_OK);
-}
-
-static void unbind(void)
-{
-	igt_assert_eq(write_file("/sys/bus/pci/drivers/" MODULE "/unbind", slot), 0);
-	igt_assert(!bound());
-}
-
-static void bind_again(void)
-{
-	igt_assert_eq(write_file("/sys/bus/pci/drivers/" MODULE "/bind", slot), 0);
-	igt_assert(bound());
-}
-
-/* Finds the slot of the device that libigt opens. */
-static void find_slot(int fd)
-{
-	char path[64], device[PATH_MAX];
-	struct stat st;
-	ssize_t n;
-
-	do_or_die(fstat(fd, &st));
-	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/device",
-		 major(st.st_rdev), minor(st.st_rdev));
-	n = readlink(path, device, sizeof(device) - 1);
-	igt_assert(n > 0);
-	device[n] = 0;
-	snprintf(slot, sizeof(slot), "%s", strrchr(device, '/') + 1);
-}
-
 /*
  * The device is what it was, whatever the subtest before has left. The function without
  * underscores would keep another file open until the program ends.
@@ -119,8 +70,8 @@ static int open_device(void)
 {
 	int fd;
 
-	if (slot[0] && !bound())
-		bind_again();
+	if (slot.name[0] && !batch_slot_bound(&slot))
+		batch_slot_bind(&slot);
 	fd = __drm_open_driver_render(DRIVER_AMDGPU);
 	igt_require_f(fd >= 0, "no device of this driver\n");
 	return fd;
@@ -321,10 +272,10 @@ static void suspend(const struct level *level, const struct condition *what)
 	batch_owner_init(&o, fd, &large, OLD);
 	what->make(&o);
 	read_file(TEST_DELAY, delay, sizeof(delay));
-	write_file(TEST_DELAY, "1");
+	batch_sysfs_write(TEST_DELAY, "1");
 	igt_set_autoresume_delay(5);
 	igt_system_suspend_autoresume(level->state, level->test);
-	write_file(TEST_DELAY, delay);
+	batch_sysfs_write(TEST_DELAY, delay);
 	owner_works(&o);
 	batch_owner_fini(&o);
 	batch_left_check(&gpu, &left);
@@ -372,7 +323,7 @@ static void unbind_alive(const struct condition *what)
 	batch_owner_init(&o, fd, &large, OLD);
 	drm_close_driver(fd);
 	what->make(&o);
-	unbind();
+	batch_slot_unbind(&slot);
 
 	/* the notifiers have nothing to wait for, and let go of nothing twice */
 	igt_set_timeout(60, "memory is not given back after the device has gone");
@@ -385,10 +336,9 @@ static void unbind_alive(const struct condition *what)
 				     BATCH_PAGE, 1, &fence), -ENODEV);
 	batch_check(pieces, NEW);
 
-	/* sysfs has room for one device in a slot: the old one goes with its file */
 	abandon(&o);
 	replace(pieces);
-	bind_again();
+	batch_slot_bind(&slot);
 	replace(pieces);
 	batch_check(pieces, NEW);
 	batch_pieces_free(pieces);
@@ -499,13 +449,13 @@ static void load_with(const struct parameters *before)
 	struct parameters defaults;
 	char *given;
 
-	igt_assert_eq(write_file("/sys/bus/pci/drivers_autoprobe", "0"), 0);
+	igt_assert_eq(batch_sysfs_write("/sys/bus/pci/drivers_autoprobe", "0"), 0);
 	igt_assert_eq(igt_kmod_load(MODULE, NULL), 0);
 	parameters_read(&defaults);
 	given = parameters_given(before, &defaults);
 	igt_info("parameters: %s\n", given);
 	igt_assert_eq(unload_soon(), 0);
-	igt_assert_eq(write_file("/sys/bus/pci/drivers_autoprobe", "1"), 0);
+	igt_assert_eq(batch_sysfs_write("/sys/bus/pci/drivers_autoprobe", "1"), 0);
 	igt_assert_eq(igt_kmod_load(MODULE, given), 0);
 	free(given);
 	free(defaults.list);
@@ -596,7 +546,7 @@ static void module_unload(const struct departure *what)
 		if (what->busy)
 			be_writing(&o);
 		if (what->last == UNBOUND) {
-			unbind();
+			batch_slot_unbind(&slot);
 			igt_assert_eq(unload(), -EWOULDBLOCK);
 			abandon(&o);
 		} else {
@@ -631,7 +581,7 @@ int igt_main()
 	igt_fixture() {
 		int fd = open_device();
 
-		find_slot(fd);
+		batch_slot_find(&slot, fd);
 		drm_close_driver(fd);
 	}
 

@@ -165,6 +165,10 @@ static void say_counter(void *arg, enum vgpu_log_level level, const char *what,
 static void do_counters(struct request *r)
 {
 	report_visit(r->dev, say_counter, r);
+	say_counter(r, VGPU_LOG_INFO, "core: doorbells bound now",
+		    vgpu_doorbells_bound(r->dev));
+	say_counter(r, VGPU_LOG_INFO, "core: DMA ranges mapped now",
+		    vgpu_dma_ranges(r->dev));
 	answer(r, "ok");
 }
 

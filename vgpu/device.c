@@ -61,6 +61,7 @@ struct vgpu {
 	struct range *ranges;
 	size_t n_ranges;
 	struct doorbell *doorbells;
+	unsigned int doorbells_bound;	/* of them */
 
 	struct engine engines[VGPU_ENGINES];
 	const struct vgpu_block *blocks[MAX_BLOCKS];
@@ -513,6 +514,8 @@ int vgpu_doorbell_bind(struct vgpu *dev, uint32_t index, vgpu_doorbell_fn fn,
 		r = -EBUSY;
 	else
 		dev->doorbells[index] = (struct doorbell){ fn, priv };
+	if (!r && fn)
+		dev->doorbells_bound++;
 	vgpu_reg_unlock(dev);
 	return r;
 }
@@ -522,8 +525,26 @@ void vgpu_doorbell_unbind(struct vgpu *dev, uint32_t index)
 	if (index >= DOORBELLS)
 		return;
 	vgpu_reg_lock(dev);
+	if (dev->doorbells[index].fn)
+		dev->doorbells_bound--;
 	dev->doorbells[index] = (struct doorbell){ 0 };
 	vgpu_reg_unlock(dev);
+}
+
+unsigned int vgpu_doorbells_bound(struct vgpu *dev)
+{
+	unsigned int n;
+
+	vgpu_reg_lock(dev);
+	n = dev->doorbells_bound;
+	vgpu_reg_unlock(dev);
+	return n;
+}
+
+uint64_t vgpu_dma_ranges(struct vgpu *dev)
+{
+	return dev->cfg.host->dma_ranges ?
+	       dev->cfg.host->dma_ranges(dev->cfg.host_opaque) : 0;
 }
 
 void vgpu_doorbell_ring(struct vgpu *dev, uint32_t index, uint64_t value,

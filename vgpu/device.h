@@ -51,6 +51,8 @@ struct vgpu_host_ops {
 	uint64_t (*now)(void *opaque);
 	/* One line, without newline. */
 	void (*log)(void *opaque, enum vgpu_log_level level, const char *line);
+	/* How many ranges of DMA addresses are mapped now; NULL: nobody knows. */
+	uint64_t (*dma_ranges)(void *opaque);
 };
 
 /* ---- device ---- */
@@ -247,6 +249,10 @@ typedef void (*vgpu_doorbell_fn)(struct vgpu *dev, void *priv, uint32_t index,
 int vgpu_doorbell_bind(struct vgpu *dev, uint32_t index, vgpu_doorbell_fn fn,
 		       void *priv);
 void vgpu_doorbell_unbind(struct vgpu *dev, uint32_t index);
+/* How many are bound now. */
+unsigned int vgpu_doorbells_bound(struct vgpu *dev);
+/* How many ranges of DMA addresses the guest has mapped now; 0 if nobody knows. */
+uint64_t vgpu_dma_ranges(struct vgpu *dev);
 /* Guest access of 4 or 8 bytes (@size). Rings nobody bound are counted. */
 void vgpu_doorbell_ring(struct vgpu *dev, uint32_t index, uint64_t value,
 			unsigned int size);

@@ -94,6 +94,15 @@ static void deliver_irq(struct transport *t)
 	}
 }
 
+static uint64_t host_dma_ranges(void *opaque)
+{
+	struct transport *t = opaque;
+	struct guest_mem_stats s;
+
+	guest_mem_stats(t->mem, &s);
+	return s.ranges;
+}
+
 static void host_raise_irq(void *opaque, unsigned int vector)
 {
 	struct transport *t = opaque;
@@ -124,6 +133,7 @@ static const struct vgpu_host_ops ops = {
 	.dma_ptr = host_dma_ptr,
 	.dma_lock = host_dma_lock,
 	.dma_unlock = host_dma_unlock,
+	.dma_ranges = host_dma_ranges,
 	.raise_irq = host_raise_irq,
 	.now = host_now,
 	.log = host_log,

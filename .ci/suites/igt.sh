@@ -27,10 +27,13 @@ run()
 	mv "$OUT/share" "$OUT/$name"
 }
 
-mapfile -t most < <(printf '%s\n' igt-tests/amd_*.c | grep -v _device)
+mapfile -t most < <(printf '%s\n' igt-tests/amd_*.c | grep -v -e _device -e _multi)
 # two NUMA nodes to move pages between, and memory to mount a DAX file system on
 RUN_OPTIONS=(--append "numa=fake=2 memmap=64M!512M")
 run "${most[@]}"
 # those that reset, suspend and take away the device
 RUN_OPTIONS=()
 run igt-tests/amd_*_device.c
+# and those for two devices
+RUN_OPTIONS=(--gpus 2)
+run igt-tests/amd_*_multi.c

@@ -30,6 +30,7 @@
 #define DRIVER_AMDGPU (1 << 3)
 int drm_open_driver_render(int chipset);
 int __drm_open_driver_render(int chipset);
+int __drm_open_driver_another(int idx, int chipset);
 int drm_close_driver(int fd);
 int drm_reopen_driver(int fd);
 

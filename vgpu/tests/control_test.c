@@ -64,7 +64,7 @@ static const struct {
 	{ "release all", "ok", 1 },
 	{ "count gfx", "ok 0", 1 },
 	{ "engines", "ok", 11 },
-	{ "counters", "ok", 8 },
+	{ "counters", "ok", 10 },
 	{ "hold", "error: usage: hold ENGINE", 1 },
 	{ "hold sdma0 now", "error: usage: hold ENGINE", 1 },
 	{ "step sdma0", "error: usage: step ENGINE PACKETS [SECONDS]", 1 },

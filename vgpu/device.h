@@ -321,7 +321,21 @@ struct vgpu_mem_stats {
 	uint64_t faults;	/* reported to the guest */
 };
 void vgpu_mem_stats(struct vgpu *dev, struct vgpu_mem_stats *stats);
-/* Drop translations of every VMID in @vmid_mask on @hub. */
+/* What is kept of page tables, as an invalidation request names it. */
+enum vgpu_tlb_part {
+	VGPU_TLB_PTES = 1 << 0,		/* translations, of any size */
+	VGPU_TLB_PDE0 = 1 << 1,		/* entries that point to page tables */
+	VGPU_TLB_PDE1 = 1 << 2,		/* to directories above these */
+	VGPU_TLB_PDE2 = 1 << 3,
+	VGPU_TLB_ALL = 0xf,
+};
+/*
+ * Drop @parts of what is kept for every VMID in @vmid_mask on @hub; when it
+ * returns, no access is under way any more that uses it.
+ */
+void vgpu_tlb_invalidate(struct vgpu *dev, enum vgpu_hub hub, uint32_t vmid_mask,
+			 uint32_t parts);
+/* All parts. */
 void vgpu_tlb_flush(struct vgpu *dev, enum vgpu_hub hub, uint32_t vmid_mask);
 /* VMID set-up by firmware: page directory as amdgpu_gmc_pd_addr() gives it. */
 void vgpu_vmid_set(struct vgpu *dev, unsigned int vmid, uint64_t pd_addr,

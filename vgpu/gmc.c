@@ -78,6 +78,9 @@ SAME_FIELD(L2_PROTECTION_FAULT_STATUS, RW);
 SAME_FIELD(L2_PROTECTION_FAULT_STATUS, PERMISSION_FAULTS);
 SAME_FIELD(INVALIDATE_ENG0_REQ, PER_VMID_INVALIDATE_REQ);
 SAME_FIELD(INVALIDATE_ENG0_REQ, INVALIDATE_L2_PTES);
+SAME_FIELD(INVALIDATE_ENG0_REQ, INVALIDATE_L2_PDE0);
+SAME_FIELD(INVALIDATE_ENG0_REQ, INVALIDATE_L2_PDE1);
+SAME_FIELD(INVALIDATE_ENG0_REQ, INVALIDATE_L2_PDE2);
 SAME_FIELD(INVALIDATE_ENG0_REQ, INVALIDATE_L1_PTES);
 SAME_FIELD(CONTEXT1_CNTL, PAGE_TABLE_DEPTH);
 SAME_FIELD(CONTEXT1_CNTL, PAGE_TABLE_BLOCK_SIZE);
@@ -88,7 +91,8 @@ struct gmc *gmc_get(struct vgpu *dev)
 	return vgpu_block_priv(dev, &vgpu_block_gmc);
 }
 
-void vgpu_tlb_flush(struct vgpu *dev, enum vgpu_hub hub, uint32_t vmid_mask)
+void vgpu_tlb_invalidate(struct vgpu *dev, enum vgpu_hub hub, uint32_t vmid_mask,
+			 uint32_t parts)
 {
 	struct gmc *g = gmc_get(dev);
 
@@ -100,8 +104,13 @@ void vgpu_tlb_flush(struct vgpu *dev, enum vgpu_hub hub, uint32_t vmid_mask)
 	/* Even without a TLB: accesses by dropped translations end here. */
 	pthread_rwlock_wrlock(&g->inflight);
 	if (g->strict)
-		tlb_flush(&g->tlb[hub], vmid_mask & 0xffff);
+		tlb_flush(&g->tlb[hub], vmid_mask & 0xffff, parts);
 	pthread_rwlock_unlock(&g->inflight);
+}
+
+void vgpu_tlb_flush(struct vgpu *dev, enum vgpu_hub hub, uint32_t vmid_mask)
+{
+	vgpu_tlb_invalidate(dev, hub, vmid_mask, VGPU_TLB_ALL);
 }
 
 void vgpu_vmid_set(struct vgpu *dev, unsigned int vmid, uint64_t pd_addr,
@@ -288,18 +297,29 @@ static void req_write(struct vgpu *dev, void *priv, uint32_t reg, uint32_t value
 	enum vgpu_hub hub = hub_of(reg);
 	const struct gmc_hub_regs *r = &gmc_hub_regs[hub];
 	uint32_t vmids = REQ(PER_VMID_INVALIDATE_REQ, value);
-	uint32_t ack = r->ack + (reg - r->req);
+	uint32_t ack = r->ack + (reg - r->req), parts = 0;
 
 	vgpu_reg_poke(dev, reg, value);
 	vgpu_reg_poke(dev, ack, 0);
 	if (REQ(CLEAR_PROTECTION_FAULT_STATUS_ADDR, value))
 		fault_clear(priv, r);
-	/* A request for directories only would leave both levels' entries. */
+	/*
+	 * A translation is in both levels, so that a request for one of them keeps
+	 * it. All FLUSH_TYPEs are heavyweight ones here: no access by what they drop
+	 * outlives them.
+	 */
 	if (REQ(INVALIDATE_L2_PTES, value) && REQ(INVALIDATE_L1_PTES, value))
-		vgpu_tlb_flush(dev, hub, vmids);
+		parts |= VGPU_TLB_PTES;
 	else
 		vgpu_count(dev, VGPU_LOG_GUEST,
 			   "gmc: invalidation request keeps page table entries");
+	if (REQ(INVALIDATE_L2_PDE0, value))
+		parts |= VGPU_TLB_PDE0;
+	if (REQ(INVALIDATE_L2_PDE1, value))
+		parts |= VGPU_TLB_PDE1;
+	if (REQ(INVALIDATE_L2_PDE2, value))
+		parts |= VGPU_TLB_PDE2;
+	vgpu_tlb_invalidate(dev, hub, vmids, parts);
 	vgpu_reg_poke(dev, ack, vmids);
 }
 

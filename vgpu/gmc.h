@@ -67,6 +67,18 @@ struct gmc_xlat {
 	bool readable, writable;
 };
 
+/* Levels of page tables that PAGE_TABLE_DEPTH can ask for, the root's included. */
+#define GMC_LEVELS	8
+/* Directories whose entries are cached: PDE0 (of level 1) to PDE2. */
+#define GMC_PDES	3
+
+/* The directory entries by which a walk came to its result. */
+struct gmc_path {
+	uint32_t levels;	/* bit n: pde[n] was followed, valid as it was */
+	uint64_t pde[GMC_LEVELS];
+	uint8_t shift[GMC_LEVELS];	/* log2 of the VAs that it covers */
+};
+
 struct tlb_entry {
 	uint64_t base;		/* first VA | shift; 0: free slot */
 	uint64_t phys;		/* of the first VA; may be "negative" */
@@ -85,6 +97,8 @@ struct tlb_ctx {
 struct tlb {
 	pthread_mutex_t lock;
 	struct tlb_ctx ctx[GMC_VMIDS];
+	/* Directory entries, [0] those of level 1; .pte is the entry. */
+	struct tlb_ctx pde[GMC_VMIDS][GMC_PDES];
 };
 
 struct gmc {
@@ -107,17 +121,25 @@ struct gmc *gmc_get(struct vgpu *dev);
 
 /*
  * Translate @va for VMID @vmid of @hub by the page tables as they are now.
- * Permissions are in @x, not judged. Caller holds gmc.inflight and the DMA lock.
+ * Permissions are in @x, not judged. @path: optional, how. Caller holds
+ * gmc.inflight and the DMA lock.
  */
 enum gmc_fault_kind gmc_walk(struct gmc *g, enum vgpu_hub hub, unsigned int vmid,
-			     uint64_t va, struct gmc_xlat *x);
+			     uint64_t va, struct gmc_xlat *x, struct gmc_path *path);
+/* The same from the table on to which the entry @pde of level @level points. */
+enum gmc_fault_kind gmc_walk_from(struct gmc *g, enum vgpu_hub hub,
+				  unsigned int vmid, uint64_t va, unsigned int level,
+				  uint64_t pde, struct gmc_xlat *x);
 /* What access rights say: GMC_OK, GMC_FAULT_READ or GMC_FAULT_WRITE. */
 enum gmc_fault_kind gmc_check(const struct gmc_xlat *x, bool write);
 
 int tlb_init(struct tlb *t);
 void tlb_fini(struct tlb *t);
-/* Caller holds gmc.inflight for writing. Returns number of entries dropped. */
-uint32_t tlb_flush(struct tlb *t, uint32_t vmid_mask);
+/*
+ * Drop @parts (enum vgpu_tlb_part) of all VMIDs in @vmid_mask. Caller holds
+ * gmc.inflight for writing.
+ */
+void tlb_flush(struct tlb *t, uint32_t vmid_mask, uint32_t parts);
 /*
  * As gmc_walk(), but by the cached translation if there is one, however old.
  * Counts and reports the use of one that the page tables no longer contain.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The strict TLB. Hardware may keep a translation until it is told to drop it,
+ * The strict TLB, which keeps directory entries as well. Hardware may keep a translation until it is told to drop it,
  * and may use it for as much as the entry's fragment covers; this one always
  * does. The page tables are still walked at every use: where the result
  * differs from what is cached, the driver has forgotten a flush, or has split
@@ -23,10 +23,13 @@ int tlb_init(struct tlb *t)
 
 void tlb_fini(struct tlb *t)
 {
-	unsigned int i;
+	unsigned int i, l;
 
-	for (i = 0; i < GMC_VMIDS; i++)
+	for (i = 0; i < GMC_VMIDS; i++) {
 		free(t->ctx[i].slot);
+		for (l = 0; l < GMC_PDES; l++)
+			free(t->pde[i][l].slot);
+	}
 	pthread_mutex_destroy(&t->lock);
 }
 
@@ -44,20 +47,21 @@ static void ctx_clear(struct tlb_ctx *c)
 	c->shifts = 0;
 }
 
-uint32_t tlb_flush(struct tlb *t, uint32_t vmid_mask)
+void tlb_flush(struct tlb *t, uint32_t vmid_mask, uint32_t parts)
 {
-	uint32_t n = 0;
-	unsigned int i;
+	unsigned int i, l;
 
 	pthread_mutex_lock(&t->lock);
 	for (i = 0; i < GMC_VMIDS; i++) {
-		if (!(vmid_mask & 1u << i) || !t->ctx[i].used)
+		if (!(vmid_mask & 1u << i))
 			continue;
-		n += t->ctx[i].used;
-		ctx_clear(&t->ctx[i]);
+		if (parts & VGPU_TLB_PTES && t->ctx[i].used)
+			ctx_clear(&t->ctx[i]);
+		for (l = 0; l < GMC_PDES; l++)
+			if (parts & VGPU_TLB_PDE0 << l && t->pde[i][l].used)
+				ctx_clear(&t->pde[i][l]);
 	}
 	pthread_mutex_unlock(&t->lock);
-	return n;
 }
 
 /* Slot of @key, or the free one where it belongs. */
@@ -111,10 +115,9 @@ static bool grow(struct tlb_ctx *c)
 	return true;
 }
 
-static void fill(struct gmc *g, struct tlb_ctx *c, uint64_t va,
-		 const struct gmc_xlat *x)
+/* A place for @new, which replaces what is there under the same key. */
+static void put(struct gmc *g, struct tlb_ctx *c, const struct tlb_entry *new)
 {
-	uint64_t key = key_of(va, x->frag);
 	struct tlb_entry *e;
 
 	if (c->used >= c->slots / 2 && !grow(c)) {
@@ -123,10 +126,17 @@ static void fill(struct gmc *g, struct tlb_ctx *c, uint64_t va,
 		if (!c->slots && !grow(c))
 			return;
 	}
-	e = probe(c, key);
+	e = probe(c, new->base);
 	c->used += !e->base;
-	*e = (struct tlb_entry){
-		.base = key,
+	*e = *new;
+	c->shifts |= 1ull << (new->base & 0xfff);
+}
+
+static void fill(struct gmc *g, struct tlb_ctx *c, uint64_t va,
+		 const struct gmc_xlat *x)
+{
+	struct tlb_entry e = {
+		.base = key_of(va, x->frag),
 		/* May lie below zero: the PTE's own page is what is known. */
 		.phys = x->phys - (va & ((1ull << x->frag) - 1)),
 		.pte = x->pte,
@@ -135,8 +145,26 @@ static void fill(struct gmc *g, struct tlb_ctx *c, uint64_t va,
 		.readable = x->readable,
 		.writable = x->writable,
 	};
-	c->shifts |= 1ull << x->frag;
+
+	put(g, c, &e);
 	GMC_STAT(g, fills);
+}
+
+/* Keep what @path went by; what is kept already stays as it is. */
+static void fill_pdes(struct gmc *g, struct tlb *t, unsigned int vmid, uint64_t va,
+		      const struct gmc_path *path)
+{
+	unsigned int l;
+
+	for (l = 1; l <= GMC_PDES; l++) {
+		struct tlb_ctx *c = &t->pde[vmid][l - 1];
+		struct tlb_entry e = { .pte = path->pde[l], .fill = va };
+
+		if (!(path->levels & 1u << l) || lookup(c, va))
+			continue;
+		e.base = key_of(va, path->shift[l]);
+		put(g, c, &e);
+	}
 }
 
 static struct gmc_xlat from_entry(const struct tlb_entry *e, uint64_t va)
@@ -168,7 +196,7 @@ static void report(struct gmc *g, enum vgpu_hub hub, unsigned int vmid,
 		   const struct gmc_xlat *then, const struct gmc_xlat *now)
 {
 	struct gmc_xlat there, cached = from_entry(e, e->fill);
-	enum gmc_fault_kind kind = gmc_walk(g, hub, vmid, e->fill, &there);
+	enum gmc_fault_kind kind = gmc_walk(g, hub, vmid, e->fill, &there, NULL);
 	bool intact = e->fill >> GMC_PAGE_SHIFT != va >> GMC_PAGE_SHIFT &&
 		      same(kind, &there, &cached, write) && there.frag == cached.frag;
 	const char *what = intact ? "fragment disagrees with its neighbour" :
@@ -184,6 +212,67 @@ static void report(struct gmc *g, enum vgpu_hub hub, unsigned int vmid,
 		 what, gmc_hub_regs[hub].name, vmid, write ? "write" : "read",
 		 (unsigned long long)va, (unsigned long long)then->pte,
 		 (unsigned long long)e->fill, (unsigned long long)now->pte);
+}
+
+/*
+ * The walk that found @now, by way of @path, would have begun at the lowest
+ * directory entry that is kept. Where that one is another by now and leads
+ * elsewhere, report it and change @now into that. False: it did not happen.
+ */
+static bool by_old_pde(struct gmc *g, enum vgpu_hub hub, unsigned int vmid,
+		       uint64_t va, bool write, const struct gmc_path *path,
+		       enum gmc_fault_kind *kind, struct gmc_xlat *now)
+{
+	const struct tlb_entry *e = NULL;
+	enum gmc_fault_kind then;
+	struct gmc_xlat x;
+	uint64_t pde = 0;
+	unsigned int l;
+
+	for (l = 1; l <= GMC_PDES && !e; l++)
+		e = lookup(&g->tlb[hub].pde[vmid][l - 1], va);
+	if (!e)
+		return false;
+	l--;
+	if (path->levels & 1u << l)
+		pde = path->pde[l];
+	if (pde == e->pte)
+		return false;
+	then = gmc_walk_from(g, hub, vmid, va, l, e->pte, &x);
+	if (then == *kind && (then != GMC_OK || same(*kind, now, &x, write)))
+		return false;
+	vgpu_count(g->dev, VGPU_LOG_GUEST, VGPU_COUNT_STALE);
+	if (GMC_STAT(g, stale) < GMC_LOGGED)
+		vgpu_log(g->dev, VGPU_LOG_GUEST,
+			 "%s: %s vmid %u %s va 0x%llx: directory entry PDE%u 0x%llx, now 0x%llx: page table entry 0x%llx, now 0x%llx",
+			 VGPU_COUNT_STALE, gmc_hub_regs[hub].name, vmid,
+			 write ? "write" : "read", (unsigned long long)va, l - 1,
+			 (unsigned long long)e->pte, (unsigned long long)pde,
+			 (unsigned long long)x.pte, (unsigned long long)now->pte);
+	*kind = then;
+	*now = x;
+	return true;
+}
+
+/* Nothing is cached for @va itself; the TLB's lock is held. */
+static enum gmc_fault_kind miss(struct gmc *g, enum vgpu_hub hub, unsigned int vmid,
+				uint64_t va, bool write, struct gmc_xlat *x)
+{
+	struct tlb *t = &g->tlb[hub];
+	enum gmc_fault_kind kind;
+	struct gmc_path path;
+	bool old;
+
+	kind = gmc_walk(g, hub, vmid, va, x, &path);
+	if (x->aperture)
+		return kind;
+	old = by_old_pde(g, hub, vmid, va, write, &path, &kind, x);
+	if (kind != GMC_OK || x->prt)
+		return kind;
+	fill(g, &t->ctx[vmid], va, x);
+	if (!old)
+		fill_pdes(g, t, vmid, va, &path);
+	return kind;
 }
 
 enum gmc_fault_kind tlb_translate(struct gmc *g, enum vgpu_hub hub,
@@ -205,9 +294,7 @@ enum gmc_fault_kind tlb_translate(struct gmc *g, enum vgpu_hub hub,
 	pthread_mutex_lock(&t->lock);
 	e = lookup(c, va);
 	if (!e) {
-		kind = gmc_walk(g, hub, vmid, va, x);
-		if (kind == GMC_OK && !x->prt && !x->aperture)
-			fill(g, c, va, x);
+		kind = miss(g, hub, vmid, va, write, x);
 		pthread_mutex_unlock(&t->lock);
 		return kind;
 	}
@@ -216,7 +303,7 @@ enum gmc_fault_kind tlb_translate(struct gmc *g, enum vgpu_hub hub,
 
 	GMC_STAT(g, hits);
 	cached = from_entry(&copy, va);
-	kind = gmc_walk(g, hub, vmid, va, x);
+	kind = gmc_walk(g, hub, vmid, va, x, NULL);
 	if (!same(kind, x, &cached, write))
 		report(g, hub, vmid, va, write, &copy, &cached, x);
 	*x = cached;

@@ -138,51 +138,50 @@ static enum gmc_fault_kind leaf(struct gmc *g, uint64_t e, unsigned int shift,
 	return GMC_OK;
 }
 
-enum gmc_fault_kind gmc_walk(struct gmc *g, enum vgpu_hub hub, unsigned int vmid,
-			     uint64_t va, struct gmc_xlat *x)
+/* A context's address space, as its registers describe it. */
+struct context {
+	uint64_t start;
+	unsigned int depth;	/* level of the root */
+	unsigned int block;	/* log2 of the entries of a page table */
+};
+
+static bool in_context(struct gmc *g, const struct gmc_hub_regs *r, unsigned int vmid,
+		       uint64_t va, struct context *c)
 {
-	const struct gmc_hub_regs *r = &gmc_hub_regs[hub];
-	uint64_t start, end, off, e, table, fb_offset;
-	unsigned int depth, block, level, shift;
-	uint32_t cntl;
+	uint32_t cntl = vgpu_reg_peek(g->dev, r->ctx_cntl + vmid);
+	uint64_t end;
 
-	*x = (struct gmc_xlat){ .frag = GMC_PAGE_SHIFT, .shift = GMC_PAGE_SHIFT };
-	va &= GMC_VA_MASK;
-	if (!vmid) {
-		if (aperture(g, r, va, x))
-			return GMC_OK;
-		*x = (struct gmc_xlat){ .frag = GMC_PAGE_SHIFT,
-					.shift = GMC_PAGE_SHIFT };
-	}
-
-	cntl = vgpu_reg_peek(g->dev, r->ctx_cntl + vmid);
 	if (!(cntl & GCVM_CONTEXT1_CNTL__ENABLE_CONTEXT_MASK))
-		return GMC_FAULT_RANGE;
-	start = reg64(g, r->pt_start + 2 * vmid) << GMC_PAGE_SHIFT;
+		return false;
+	c->start = reg64(g, r->pt_start + 2 * vmid) << GMC_PAGE_SHIFT;
 	end = ((reg64(g, r->pt_end + 2 * vmid) + 1) << GMC_PAGE_SHIFT) - 1;
-	if (va < start || va > end)
-		return GMC_FAULT_RANGE;
+	c->depth = VFIELD_GET(cntl, GCVM_CONTEXT1_CNTL, PAGE_TABLE_DEPTH);
+	c->block = VFIELD_GET(cntl, GCVM_CONTEXT1_CNTL, PAGE_TABLE_BLOCK_SIZE) +
+		   BLOCK_SHIFT;
+	return va >= c->start && va <= end;
+}
 
-	off = va - start;
-	e = reg64(g, r->pt_base + 2 * vmid);
-	fb_offset = (uint64_t)vgpu_reg_peek(g->dev, r->fb_offset) << FB_SHIFT;
-	depth = VFIELD_GET(cntl, GCVM_CONTEXT1_CNTL, PAGE_TABLE_DEPTH);
-	block = VFIELD_GET(cntl, GCVM_CONTEXT1_CNTL, PAGE_TABLE_BLOCK_SIZE) +
-		BLOCK_SHIFT;
+/* From the table of @level, to which @e points; level 0 is the page table. */
+static enum gmc_fault_kind descend(struct gmc *g, const struct gmc_hub_regs *r,
+				   const struct context *c, uint64_t va,
+				   unsigned int level, uint64_t e,
+				   struct gmc_xlat *x, struct gmc_path *path)
+{
+	uint64_t fb_offset = (uint64_t)vgpu_reg_peek(g->dev, r->fb_offset) << FB_SHIFT;
+	uint64_t off = va - c->start, index, table;
+	unsigned int shift;
 
-	/* Level 0 is the page table, level @depth the root. */
-	for (level = depth; ; level--) {
+	for (;; level--) {
 		bool system = e & PTE_SYSTEM;
-		uint64_t index;
 
 		if (!(e & PTE_VALID))
 			return GMC_FAULT_PDE;
 		shift = GMC_PAGE_SHIFT +
-			(level ? block + (level - 1) * BLOCK_SHIFT : 0);
+			(level ? c->block + (level - 1) * BLOCK_SHIFT : 0);
 		index = off >> shift;
 		/* The root alone is as large as the context needs. */
-		if (level < depth)
-			index &= (1ull << (level ? BLOCK_SHIFT : block)) - 1;
+		if (level < c->depth)
+			index &= (1ull << (level ? BLOCK_SHIFT : c->block)) - 1;
 		table = e & PDE_ADDR;
 		if (!system)
 			table -= fb_offset;
@@ -193,8 +192,51 @@ enum gmc_fault_kind gmc_walk(struct gmc *g, enum vgpu_hub hub, unsigned int vmid
 			break;
 		if (!(e & PTE_VALID) && (e & PTE_PRT))
 			break;
+		if (path && (e & PTE_VALID)) {
+			path->levels |= 1u << level;
+			path->pde[level] = e;
+			path->shift[level] = shift;
+		}
 	}
 	return leaf(g, e, shift, fb_offset, off, x);
+}
+
+static const struct gmc_xlat nowhere = {
+	.frag = GMC_PAGE_SHIFT, .shift = GMC_PAGE_SHIFT,
+};
+
+enum gmc_fault_kind gmc_walk(struct gmc *g, enum vgpu_hub hub, unsigned int vmid,
+			     uint64_t va, struct gmc_xlat *x, struct gmc_path *path)
+{
+	const struct gmc_hub_regs *r = &gmc_hub_regs[hub];
+	struct context c;
+
+	*x = nowhere;
+	if (path)
+		path->levels = 0;
+	va &= GMC_VA_MASK;
+	if (!vmid) {
+		if (aperture(g, r, va, x))
+			return GMC_OK;
+		*x = nowhere;
+	}
+	if (!in_context(g, r, vmid, va, &c))
+		return GMC_FAULT_RANGE;
+	return descend(g, r, &c, va, c.depth, reg64(g, r->pt_base + 2 * vmid), x, path);
+}
+
+enum gmc_fault_kind gmc_walk_from(struct gmc *g, enum vgpu_hub hub,
+				  unsigned int vmid, uint64_t va, unsigned int level,
+				  uint64_t pde, struct gmc_xlat *x)
+{
+	const struct gmc_hub_regs *r = &gmc_hub_regs[hub];
+	struct context c;
+
+	*x = nowhere;
+	va &= GMC_VA_MASK;
+	if (!in_context(g, r, vmid, va, &c) || !level)
+		return GMC_FAULT_RANGE;
+	return descend(g, r, &c, va, level - 1, pde, x, NULL);
 }
 
 enum gmc_fault_kind gmc_check(const struct gmc_xlat *x, bool write)

@@ -83,7 +83,7 @@ static void mem_unit(struct gmc *g, const struct vgpu_client *c, uint64_t va,
 	if (g->strict)
 		u->fault = tlb_translate(g, c->hub, vmid, va, write, &x);
 	else
-		u->fault = gmc_walk(g, c->hub, vmid, va, &x);
+		u->fault = gmc_walk(g, c->hub, vmid, va, &x, NULL);
 	if (!u->fault)
 		u->fault = gmc_check(&x, write);
 

@@ -445,9 +445,19 @@ static int do_vm_invalidation(struct sdma_run *run, const uint32_t *p)
 
 static int do_gpuvm_inv(struct sdma_run *run, const uint32_t *p)
 {
+	uint32_t parts = 0;
+
 	if (F(p, GPUVM_INV_PAYLOAD1_l2_ptes) && F(p, GPUVM_INV_PAYLOAD1_l1_ptes))
-		vgpu_tlb_flush(run->dev, VGPU_HUB_GC,
-			       F(p, GPUVM_INV_PAYLOAD1_per_vmid_inv_req));
+		parts |= VGPU_TLB_PTES;
+	if (F(p, GPUVM_INV_PAYLOAD1_l2_pde0))
+		parts |= VGPU_TLB_PDE0;
+	if (F(p, GPUVM_INV_PAYLOAD1_l2_pde1))
+		parts |= VGPU_TLB_PDE1;
+	if (F(p, GPUVM_INV_PAYLOAD1_l2_pde2))
+		parts |= VGPU_TLB_PDE2;
+	if (parts)
+		vgpu_tlb_invalidate(run->dev, VGPU_HUB_GC,
+				    F(p, GPUVM_INV_PAYLOAD1_per_vmid_inv_req), parts);
 	return 4;
 }
 

@@ -178,6 +178,13 @@ int vgpu_mem_atomic(struct vgpu *dev, const struct vgpu_client *c, uint64_t va,
 	return r;
 }
 
+void vgpu_tlb_invalidate(struct vgpu *dev, enum vgpu_hub hub, uint32_t vmid_mask,
+			 uint32_t parts)
+{
+	if (parts & VGPU_TLB_PTES)
+		vgpu_tlb_flush(dev, hub, vmid_mask);
+}
+
 void vgpu_tlb_flush(struct vgpu *dev, enum vgpu_hub hub, uint32_t vmid_mask)
 {
 	(void)dev;

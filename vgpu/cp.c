@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "blocks.h"
 #include "cp_internal.h"
@@ -53,9 +54,17 @@ static void cp_reset(struct vgpu *dev, void *priv)
 
 static void cp_fini(struct vgpu *dev, void *priv)
 {
-	(void)dev;
-	close_all(priv);
-	free(priv);
+	struct cp *cp = priv;
+	unsigned int left;
+
+	close_all(cp);
+	/* Those that stopped each other end by themselves. */
+	do {
+		vgpu_reg_lock(dev);
+		left = cp->n_queues;
+		vgpu_reg_unlock(dev);
+	} while (left && !usleep(100));
+	free(cp);
 }
 
 const struct vgpu_block vgpu_block_cp = {

@@ -97,6 +97,29 @@ static void free_queue(struct cp_queue *cq)
 	free(cq);
 }
 
+/* A queue that was detached and whose thread has ended. */
+static void forget(struct cp_queue *cq)
+{
+	struct cp *cp = cq->cp;
+	struct cp_queue **p;
+
+	vgpu_reg_lock(cp->dev);
+	for (p = &cp->queues; *p != cq; p = &(*p)->next)
+		;
+	*p = cq->next;
+	if (!in_slot(cp, cq->slot))
+		*slot_active(cp, cq->env.engine, cq->slot) = 0;
+	free_queue(cq);
+	/* The last thing: see cp_fini(). */
+	cp->n_queues--;
+	vgpu_reg_unlock(cp->dev);
+}
+
+static void release(void *priv)
+{
+	forget(priv);
+}
+
 static struct cp_queue *new_queue(struct cp *cp, enum vgpu_engine engine,
 				  const struct vgpu_queue_map *m,
 				  const struct cp_hqd *hqd, const uint32_t *regs,
@@ -155,6 +178,7 @@ static int start(struct cp *cp, enum vgpu_engine engine,
 	cfg.client = cq->env.client;
 	cfg.exec = exec;
 	cfg.priv = cq;
+	cfg.release = release;
 	cfg.user = m->user;
 	snprintf(cfg.name, sizeof(cfg.name), "%s %u.%u.%u%s",
 		 m->me == CP_ME_FW ? "kiq" :
@@ -203,10 +227,11 @@ static void save(struct cp *cp, enum vgpu_engine engine, uint64_t mqd_addr,
  */
 static void stop(struct cp *cp, struct cp_queue *cq, enum vgpu_unmap how)
 {
-	struct cp_queue **p;
 	uint64_t rptr, wptr;
 
-	vgpu_queue_stop(cq->q, &rptr, &wptr);
+	/* One that could not be waited for comes to release(), unsaved. */
+	if (!vgpu_queue_stop(cq->q, &rptr, &wptr))
+		return;
 	/* A queue that was reset begins behind what hung. */
 	if (how == VGPU_UNMAP_RESET) {
 		rptr = wptr;
@@ -222,15 +247,7 @@ static void stop(struct cp *cp, struct cp_queue *cq, enum vgpu_unmap how)
 		   (unsigned long long)rptr, (unsigned long long)wptr,
 		   how == VGPU_UNMAP_RESET ? ", reset" : "");
 
-	vgpu_reg_lock(cp->dev);
-	for (p = &cp->queues; *p != cq; p = &(*p)->next)
-		;
-	*p = cq->next;
-	cp->n_queues--;
-	if (!in_slot(cp, cq->slot))
-		*slot_active(cp, cq->env.engine, cq->slot) = 0;
-	vgpu_reg_unlock(cp->dev);
-	free_queue(cq);
+	forget(cq);
 }
 
 /* May the calling thread stop @cq? */

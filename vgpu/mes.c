@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "blocks.h"
 #include "catalogue.h"
@@ -250,6 +251,15 @@ static int exec(struct vgpu_queue *q, void *priv, uint64_t rptr, uint64_t wptr)
 
 /* ---- the scheduler's own queue ---- */
 
+static void ended(void *priv)
+{
+	struct mes *mes = priv;
+
+	vgpu_reg_lock(mes->dev);
+	mes->stopping = false;
+	vgpu_reg_unlock(mes->dev);
+}
+
 static int map(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m)
 {
 	struct vgpu_queue_config cfg;
@@ -265,6 +275,7 @@ static int map(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m)
 	cfg.client = mes_client;
 	cfg.exec = exec;
 	cfg.priv = mes;
+	cfg.release = ended;
 	snprintf(cfg.name, sizeof(cfg.name), "mes");
 
 	vgpu_reg_lock(dev);
@@ -316,7 +327,9 @@ static int unmap(struct vgpu *dev, void *priv, uint32_t doorbell,
 
 	if (!q)
 		return -ENOENT;
-	vgpu_queue_stop(q, &rptr, &wptr);
+	/* One that cannot be waited for comes to ended(). */
+	if (!vgpu_queue_stop(q, &rptr, &wptr))
+		return 0;
 	if (how == VGPU_UNMAP_SAVE)
 		cp_mqd_save(dev, VGPU_ENGINE_COMPUTE, mes->mqd_addr, rptr, wptr);
 	vgpu_reg_lock(dev);
@@ -421,8 +434,14 @@ static void mes_reset(struct vgpu *dev, void *priv)
 static void mes_fini(struct vgpu *dev, void *priv)
 {
 	struct mes *mes = priv;
+	bool left;
 
 	mes_reset(dev, mes);
+	do {
+		vgpu_reg_lock(dev);
+		left = mes->stopping;
+		vgpu_reg_unlock(dev);
+	} while (left && !usleep(100));
 	pthread_mutex_lock(&mes->kick_lock);
 	mes->quit = true;
 	pthread_cond_signal(&mes->kick);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "deadline.h"
 #include "gate.h"
@@ -19,6 +20,9 @@
 #define FETCH_DW	256	/* dwords read from the ring at once */
 #define SPINS		50	/* polls of a wait before it sleeps */
 #define MAX_PAUSE_US	1000
+/* How long a queue that is being stopped waits for one that it stops. */
+#define MUTUAL_POLL_US	100
+#define MUTUAL_POLLS	500
 
 struct vgpu_queue {
 	struct vgpu *dev;
@@ -31,18 +35,23 @@ struct vgpu_queue {
 	/* Atomic; written under the lock so that no wake-up is lost. */
 	uint64_t wptr;
 	bool stopping;
+	/* Under the lock. */
+	bool orphan;		/* nobody waits for the thread: it frees all itself */
+	bool ended;
 
 	/* Written by the thread, atomic; others may look. */
 	uint64_t rptr;
 	int error;		/* why the thread executes nothing any more */
 
 	/* The thread's own. */
-	bool orphan;		/* stopped by its own exec: frees itself */
 	int fetch_error;
 	uint64_t limit;		/* the write pointer exec was called with */
 	uint64_t fetched, fetched_end;
 	uint32_t fetch[FETCH_DW];
 };
+
+/* The queue whose thread this is. */
+static __thread struct vgpu_queue *self;
 
 struct vgpu *vgpu_queue_dev(struct vgpu_queue *q)
 {
@@ -242,8 +251,9 @@ static void *queue_thread(void *arg)
 {
 	struct vgpu_queue *q = arg;
 	uint64_t seen, wptr;
-	bool alive = true;
+	bool alive = true, orphan;
 
+	self = q;
 	/* Doorbells rung while nobody listened are lost: look once. */
 	if (poll_wptr(q, &wptr)) {
 		pthread_mutex_lock(&q->lock);
@@ -258,8 +268,15 @@ static void *queue_thread(void *arg)
 		if (!vgpu_queue_stopping(q))
 			alive = run(q, seen);
 	}
-	if (q->orphan)
+	pthread_mutex_lock(&q->lock);
+	q->ended = true;
+	orphan = q->orphan;
+	pthread_mutex_unlock(&q->lock);
+	if (orphan) {
+		if (q->cfg.release)
+			q->cfg.release(q->cfg.priv);
 		destroy(q);
+	}
 	return NULL;
 }
 
@@ -342,9 +359,50 @@ err_destroy:
 	return NULL;
 }
 
-void vgpu_queue_stop(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr)
+/* From now on the thread of @q frees it; false if it has ended already. */
+static bool abandon(struct vgpu_queue *q)
 {
+	bool ended;
+
+	pthread_mutex_lock(&q->lock);
+	ended = q->ended;
+	q->orphan = !ended;
+	pthread_mutex_unlock(&q->lock);
+	if (!ended)
+		pthread_detach(q->thread);
+	return !ended;
+}
+
+/* Wait for the thread of @q; false if that cannot be, and it is abandoned. */
+static bool wait_for_end(struct vgpu_queue *q)
+{
+	unsigned int polls = 0;
+
+	/* Nobody waits for who is no queue. */
+	if (!self) {
+		pthread_join(q->thread, NULL);
+		return true;
+	}
+	while (pthread_tryjoin_np(q->thread, NULL)) {
+		if (++polls < SPINS) {
+			sched_yield();
+			continue;
+		}
+		if (!vgpu_queue_stopping(self))
+			polls = SPINS;
+		if (polls > SPINS + MUTUAL_POLLS && abandon(q))
+			return false;
+		usleep(MUTUAL_POLL_US);
+	}
+	return true;
+}
+
+bool vgpu_queue_stop(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr)
+{
+	struct vgpu *dev = q->dev;
 	unsigned int depth;
+	uint64_t r, w;
+	bool ended;
 
 	if (q->cfg.doorbell != UINT32_MAX)
 		vgpu_doorbell_unbind(q->dev, q->cfg.doorbell);
@@ -352,23 +410,24 @@ void vgpu_queue_stop(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr)
 	__atomic_store_n(&q->stopping, true, __ATOMIC_RELEASE);
 	pthread_cond_broadcast(&q->wake);
 	pthread_mutex_unlock(&q->lock);
-
-	if (pthread_equal(pthread_self(), q->thread)) {
-		if (rptr)
-			*rptr = q->rptr;
-		if (wptr)
-			*wptr = unwrap(q, q->wptr);
-		q->orphan = true;
-		pthread_detach(q->thread);
-		return;
+	/* Once abandoned, it may be gone at any time. */
+	vgpu_queue_where(q, &r, &w);
+	if (q == self) {
+		abandon(q);
+		ended = false;
+	} else {
+		gate_wake(q->gate);
+		depth = vgpu_reg_lock_suspend(dev);
+		ended = wait_for_end(q);
+		vgpu_reg_lock_resume(dev, depth);
 	}
-	gate_wake(q->gate);
-	depth = vgpu_reg_lock_suspend(q->dev);
-	pthread_join(q->thread, NULL);
-	vgpu_reg_lock_resume(q->dev, depth);
+	if (ended)
+		vgpu_queue_where(q, &r, &w);
 	if (rptr)
-		*rptr = q->rptr;
+		*rptr = r;
 	if (wptr)
-		*wptr = unwrap(q, q->wptr);
-	destroy(q);
+		*wptr = w;
+	if (ended)
+		destroy(q);
+	return ended;
 }

@@ -39,6 +39,11 @@ struct vgpu_queue_config {
 	bool rptr_report_wrapped;	/* report rptr modulo size */
 	vgpu_queue_exec exec;
 	void *priv;
+	/*
+	 * vgpu_queue_stop() has not waited for this queue, and now its thread
+	 * has ended: @priv is no longer used. Optional.
+	 */
+	void (*release)(void *priv);
 };
 
 struct vgpu_queue *vgpu_queue_start(struct vgpu *dev,
@@ -47,9 +52,14 @@ struct vgpu_queue *vgpu_queue_start(struct vgpu *dev,
  * Stop at a packet boundary (a parked packet is abandoned and counts as not
  * executed), free the queue. @rptr, @wptr: final pointers in dwords, optional.
  * In a register or doorbell handler too: the register lock is released while
- * waiting. In the queue's own exec callback: it takes effect when that returns.
+ * waiting.
+ *
+ * False if the queue's thread still runs: in the queue's own exec callback, where
+ * it ends when that returns, and in that of a queue which is being stopped itself,
+ * as two queues that stop each other would wait for ever. The pointers are then
+ * those of this moment; the queue frees itself, after it has called release().
  */
-void vgpu_queue_stop(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr);
+bool vgpu_queue_stop(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr);
 
 /*
  * Read and write pointer in dwords as they are now; returns the error that

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hwregs.h"
 #include "gc/gc_11_0_0_default.h"
@@ -50,7 +51,41 @@ struct sdma {
 	pthread_mutex_t lock;
 	struct sdma_queue *user;
 	unsigned int n_user;
+	unsigned int left;	/* atomic: threads that may still run, unlisted */
 };
+
+extern const struct vgpu_block vgpu_block_sdma;
+
+/* As vgpu_queue_stop(); of a queue whose release() is one of the two below. */
+static bool stop_queue(struct sdma *s, struct vgpu_queue *q, uint64_t *rptr,
+		       uint64_t *wptr)
+{
+	bool ended;
+
+	__atomic_add_fetch(&s->left, 1, __ATOMIC_ACQ_REL);
+	ended = vgpu_queue_stop(q, rptr, wptr);
+	if (ended)
+		__atomic_sub_fetch(&s->left, 1, __ATOMIC_ACQ_REL);
+	return ended;
+}
+
+static void kernel_release(void *priv)
+{
+	struct sdma_queue *sq = priv;
+	struct sdma *s = vgpu_block_priv(sq->dev, &vgpu_block_sdma);
+
+	__atomic_sub_fetch(&s->left, 1, __ATOMIC_ACQ_REL);
+}
+
+static void user_release(void *priv)
+{
+	struct sdma_queue *sq = priv;
+	struct vgpu *dev = sq->dev;
+	struct sdma *s = vgpu_block_priv(dev, &vgpu_block_sdma);
+
+	free(sq);
+	__atomic_sub_fetch(&s->left, 1, __ATOMIC_ACQ_REL);
+}
 
 /* ---- the kernel's rings ---- */
 
@@ -93,6 +128,7 @@ static int kernel_start(struct sdma *s, unsigned int e)
 		.doorbell = UINT32_MAX,
 		.exec = sdma_exec,
 		.priv = sq,
+		.release = kernel_release,
 	};
 	int r;
 
@@ -129,7 +165,7 @@ static void kernel_stop(struct sdma *s, unsigned int e)
 	if (!q)
 		return;
 	s->engine[e].kernel.q = NULL;
-	vgpu_queue_stop(q, &rptr, &wptr);
+	stop_queue(s, q, &rptr, &wptr);
 	poke64(s->dev, REG(e, QUEUE0_RB_RPTR), REG(e, QUEUE0_RB_RPTR_HI), rptr << 2);
 	poke64(s->dev, REG(e, QUEUE0_RB_WPTR), REG(e, QUEUE0_RB_WPTR_HI), wptr << 2);
 }
@@ -315,10 +351,8 @@ static void user_reset(struct sdma *s, unsigned int e, uint32_t queues)
 		pthread_mutex_unlock(&s->lock);
 		/* Another thread may have taken it by now. */
 		sq = sq ? user_take(s, sq->doorbell) : NULL;
-		if (sq) {
-			vgpu_queue_stop(sq->q, NULL, NULL);
+		if (sq && stop_queue(s, sq->q, NULL, NULL))
 			free(sq);
-		}
 	} while (sq);
 }
 
@@ -357,6 +391,7 @@ static int sdma_map(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m
 	cfg.client.ring_id = sq->engine << 4 | (sq->id & 0xf);
 	sq->client = cfg.client;
 	cfg.priv = sq;
+	cfg.release = user_release;
 	snprintf(cfg.name, sizeof(cfg.name), "sdma%u.%x", sq->engine, m->doorbell);
 
 	pthread_mutex_lock(&s->lock);
@@ -440,7 +475,9 @@ static int sdma_unmap(struct vgpu *dev, void *priv, uint32_t doorbell,
 	sq = doorbell == UINT32_MAX ? NULL : user_take(priv, doorbell);
 	if (!sq)
 		return -ENOENT;
-	vgpu_queue_stop(sq->q, &rptr, &wptr);
+	/* One that could not be waited for frees itself, unsaved. */
+	if (!stop_queue(priv, sq->q, &rptr, &wptr))
+		return 0;
 	/* A queue that was reset begins behind what hung. */
 	if (how == VGPU_UNMAP_RESET) {
 		rptr = wptr;
@@ -490,10 +527,9 @@ static void sdma_reset(struct vgpu *dev, void *priv)
 	for (e = 0; e < SDMA_ENGINES; e++)
 		kernel_stop(s, e);
 	vgpu_reg_unlock(dev);
-	while ((sq = user_take(s, UINT32_MAX))) {
-		vgpu_queue_stop(sq->q, NULL, NULL);
-		free(sq);
-	}
+	while ((sq = user_take(s, UINT32_MAX)))
+		if (stop_queue(s, sq->q, NULL, NULL))
+			free(sq);
 }
 
 static int sdma_init(struct vgpu *dev, void **priv)
@@ -536,11 +572,12 @@ static void sdma_fini(struct vgpu *dev, void *priv)
 	struct sdma *s = priv;
 
 	sdma_reset(dev, s);
+	while (__atomic_load_n(&s->left, __ATOMIC_ACQUIRE))
+		usleep(100);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
 
-extern const struct vgpu_block vgpu_block_sdma;
 const struct vgpu_block vgpu_block_sdma = {
 	.name = "sdma",
 	.init = sdma_init,

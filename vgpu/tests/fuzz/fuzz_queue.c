@@ -257,7 +257,11 @@ void fuzz_queues_run(void)
 		q->running = false;
 		if (q->orphan) {
 			unlink_queue(q);
+			pthread_mutex_unlock(&lock);
+			if (q->cfg.release)
+				q->cfg.release(q->cfg.priv);
 			free(q);
+			pthread_mutex_lock(&lock);
 		}
 		pthread_cond_broadcast(&idle);
 	}
@@ -297,7 +301,7 @@ struct vgpu_queue *vgpu_queue_start(struct vgpu *dev,
 	return q;
 }
 
-void vgpu_queue_stop(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr)
+bool vgpu_queue_stop(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr)
 {
 	unsigned int depth;
 	bool orphan;
@@ -325,4 +329,5 @@ void vgpu_queue_stop(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr)
 	pthread_mutex_unlock(&lock);
 	if (!orphan)
 		free(q);
+	return !orphan;
 }

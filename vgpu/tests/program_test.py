@@ -13,18 +13,28 @@ import time
 BEGIN, END = "<!-- {}: written by vgpu/tests/program_test.py --update -->", "<!-- end of {} -->"
 
 
+def source_files(sources):
+    """(name, text) of each C file; texts of events that have a name are in their place."""
+    header = open(os.path.join(sources, "device.h"), encoding="utf-8").read()
+    named = re.findall(r'#define (VGPU_COUNT_\w+)\s+("[^"]*")', header)
+    for name in sorted(os.listdir(sources)):
+        if name.endswith(".c"):
+            text = open(os.path.join(sources, name), encoding="utf-8").read()
+            for macro, string in named:
+                text = text.replace(macro, string)
+            yield name, text
+
+
 def events(sources):
     """The table of what is counted, from the calls in the source."""
     call = re.compile(r'vgpu_count\(\s*[^,()]+(?:\([^()]*\))?[^,()]*,\s*VGPU_LOG_(\w+),\s*((?:"(?:[^"\\]|\\.)*"\s*)+)')
     names = {"ERROR": "error of the model", "GUEST": "the guest's doing",
              "UNIMP": "not modelled", "INFO": "information"}
     rows = set()
-    for name in sorted(os.listdir(sources)):
-        if name.endswith(".c"):
-            text = open(os.path.join(sources, name), encoding="utf-8").read()
-            for level, pieces in call.findall(text):
-                event = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', pieces))
-                rows.add((list(names).index(level), event))
+    for _, text in source_files(sources):
+        for level, pieces in call.findall(text):
+            event = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', pieces))
+            rows.add((list(names).index(level), event))
     lines = ["| | event |", "|---|---|"]
     for level, event in sorted(rows):
         lines.append(f"| {list(names.values())[level]} | {re.sub('%[a-z0-9.]*[a-z]', '…', event)} |")
@@ -72,19 +82,17 @@ def test_page(name):
 
 def test_events(_vgpu, sources, _path):
     """Few calls escape the pattern above: those with a text that is no literal."""
-    calls = sum(len(re.findall(r"\bvgpu_count\(\w", open(os.path.join(sources, f)).read()))
-                for f in os.listdir(sources) if f.endswith(".c") and f != "device.c")
-    found = sum(len(re.findall(r'vgpu_count\([^;]*?VGPU_LOG_\w+,\s*"', open(os.path.join(sources, f)).read()))
-                for f in os.listdir(sources) if f.endswith(".c") and f != "device.c")
+    files = [text for name, text in source_files(sources) if name != "device.c"]
+    calls = sum(len(re.findall(r"\bvgpu_count\(\w", text)) for text in files)
+    found = sum(len(re.findall(r'vgpu_count\([^;]*?VGPU_LOG_\w+,\s*"', text)) for text in files)
     check(calls and calls == found, f"{calls} calls of vgpu_count, {found} with a text")
 
 
 def test_interrupts(_vgpu, sources, _path):
     """Those that are listed are those that are raised."""
     used = {True: set(), False: set()}
-    for f in os.listdir(sources):
-        if f.endswith(".c"):
-            used[f == "trace.c"] |= set(re.findall(r"\w+__SRCID__\w+", open(os.path.join(sources, f)).read()))
+    for name, text in source_files(sources):
+        used[name == "trace.c"] |= set(re.findall(r"\w+__SRCID__\w+", text))
     check(used[True] == used[False], f"listed or raised only: {used[True] ^ used[False]}")
 
 

@@ -49,6 +49,17 @@ static bool any_slot(const struct mes *mes, enum vgpu_engine engine)
 	return false;
 }
 
+static bool free_slot_of(const struct mes *mes, enum vgpu_engine engine)
+{
+	unsigned int pipes, i;
+	const uint32_t *mask = slot_masks(mes, engine, &pipes);
+
+	for (i = 0; i < pipes; i++)
+		if (mask[i] & ~mes->slots_used[engine][i])
+			return true;
+	return false;
+}
+
 /* The next free slot in turn, for @q; false if there is none. */
 static bool take_slot(struct mes *mes, struct mes_queue *q)
 {
@@ -360,6 +371,9 @@ int mes_make_resident(struct mes *mes, struct mes_queue *q)
 
 	if (!any_slot(mes, q->engine))
 		return -ENOSPC;
+	/* First of all: a VMID without a slot would only be taken from others. */
+	if (!free_slot_of(mes, q->engine) && !slot_victim(mes, q->engine, now))
+		return -EAGAIN;
 	vmid = get_vmid(mes, q, now);
 	if (!vmid)
 		return -EAGAIN;

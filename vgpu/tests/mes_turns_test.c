@@ -342,6 +342,37 @@ static void hung(void)
 	test_row(NULL);
 }
 
+/* Who has no hope of a slot takes no VMID from anybody. */
+static void no_vmid_without_slot(void)
+{
+	struct rig *rig = mes_start();
+	unsigned int i, handed;
+
+	REQUIRE(rig);
+	/* One gfx slot, taken by a hung queue. */
+	CHECK_EQ(set_hw_rsrc(rig, 0x0700), 1);
+	for (i = 0; i < 6; i++) {
+		rig_mqd(rig, i, VGPU_ENGINE_GFX);
+		CHECK_EQ(add(rig, i, GFX, i + 1), 1);
+		if (i)
+			continue;
+		RIG_PUT(rig, 0, BAD_PACKET);
+		rig_ring(rig, 0);
+		CHECK_SOON(fake_iv_count() == 1);
+	}
+	for (i = 1; i < 6; i++) {
+		RIG_PUT(rig, i, COUNT(FLAG + 4 * i), SIGNAL);
+		rig_ring(rig, i);
+	}
+	handed = vgpu_counted_event(rig->dev, "mes: VMIDs handed over");
+	test_sleep_us(30000);
+	CHECK_EQ(vgpu_counted_event(rig->dev, "mes: VMIDs handed over"), handed);
+	CHECK_EQ(reset(rig, 0, GFX), 1);
+	for (i = 1; i < 6; i++)
+		CHECK_SOON(signaled(rig, i));
+	rig_destroy(rig);
+}
+
 /* Reset of a queue that is in no slot: as good as of one that is. */
 static void reset_while_suspended(void)
 {
@@ -635,6 +666,7 @@ static const struct test_case tests[] = {
 	{ "a busy process makes room", a_busy_process_makes_room },
 	{ "doorbells", doorbells },
 	{ "hung", hung },
+	{ "no VMID without a slot", no_vmid_without_slot },
 	{ "reset while suspended", reset_while_suspended },
 	{ "reset by registers", reset_by_registers },
 	{ "the rest of a copy", the_rest_of_a_copy },

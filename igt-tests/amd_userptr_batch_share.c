@@ -7,7 +7,7 @@
  * Sub-category: Memory management tests
  * Functionality: userptr
  * Description: One memory in several BOs, files and address spaces; one file in
- *	several processes; batch userptr BOs beside user queues
+ *	several processes
  */
 
 #include <errno.h>
@@ -21,7 +21,7 @@
 #include "lib/amdgpu/amd_userptr_batch_life.h"
 
 IGT_TEST_DESCRIPTION("Who shares what with a batch userptr BO: memory with other BOs, "
-		     "the file with other processes, the file with user queues");
+		     "the file with other processes");
 
 #define STAGING_SIZE (8ull << 20)
 
@@ -583,211 +583,10 @@ static void share(struct batch_gpu *test, const struct sharing *what)
 	batch_left_check(test, &left);
 }
 
-/*
- * User queues. None is ever used: what counts is whether one may exist.
- */
-
-#define QUEUE_SIZE (64ull << 10)
-
-/**
- * struct queue - a user queue and what it is made of
- * @gpu: file that it is in
- * @ip: AMDGPU_HW_IP_*
- * @memory: ring, read pointer, write pointer, and what the kind of queue wants
- * @doorbell: its doorbell
- * @doorbell_handle: GEM handle of @doorbell
- * @id: number, once it exists
- */
-struct queue {
-	struct batch_gpu *gpu;
-	uint32_t ip;
-	struct batch_buffer memory[4];
-	amdgpu_bo_handle doorbell;
-	uint32_t doorbell_handle;
-	uint32_t id;
-};
-
-enum { RING, RPTR, WPTR, EXTRA };
-
-static void queue_init(struct queue *q, struct batch_gpu *gpu, uint32_t ip)
-{
-	/* the kernel wants the write pointer on a page of its own */
-	static const uint64_t sizes[] = {
-		[RING] = QUEUE_SIZE, [RPTR] = BATCH_PAGE, [WPTR] = BATCH_PAGE,
-		[EXTRA] = QUEUE_SIZE,
-	};
-	struct amdgpu_bo_alloc_request request = {
-		.alloc_size = BATCH_PAGE,
-		.phys_alignment = BATCH_PAGE,
-		.preferred_heap = AMDGPU_GEM_DOMAIN_DOORBELL,
-	};
-	unsigned int i;
-
-	memset(q, 0, sizeof(*q));
-	q->gpu = gpu;
-	q->ip = ip;
-	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		batch_buffer_init(gpu, &q->memory[i], sizes[i]);
-		memset(q->memory[i].cpu, 0, sizes[i]);
-	}
-	do_or_die(amdgpu_bo_alloc(gpu->dev, &request, &q->doorbell));
-	do_or_die(amdgpu_bo_export(q->doorbell, amdgpu_bo_handle_type_kms,
-				   &q->doorbell_handle));
-}
-
-static void queue_fini(struct queue *q)
-{
-	unsigned int i;
-
-	do_or_die(amdgpu_bo_free(q->doorbell));
-	for (i = 0; i < ARRAY_SIZE(q->memory); i++)
-		batch_buffer_fini(&q->memory[i]);
-}
-
-/* Returns: 0 or a negative error number. */
-static int queue_create(struct queue *q)
-{
-	/* both kinds of queue describe themselves by one address */
-	struct drm_amdgpu_userq_mqd_compute_gfx11 mqd = { q->memory[EXTRA].va };
-
-	_Static_assert(sizeof(struct drm_amdgpu_userq_mqd_sdma_gfx11) == sizeof(mqd),
-		       "kinds of queues");
-	return amdgpu_create_userqueue(q->gpu->dev, q->ip, q->doorbell_handle, 0,
-				       q->memory[RING].va, QUEUE_SIZE,
-				       q->memory[WPTR].va, q->memory[RPTR].va,
-				       &mqd, 0, &q->id);
-}
-
-static void queue_destroy(struct queue *q)
-{
-	do_or_die(amdgpu_free_userqueue(q->gpu->dev, q->id));
-}
-
-static void batch_works(struct batch_gpu *gpu)
-{
-	struct batch_pieces *pieces = batch_pieces_alloc(&mixed);
-	struct batch_bo bo;
-
-	batch_fill(pieces, OLD);
-	batch_create(gpu, pieces, BATCH_RW, &bo);
-	batch_map(gpu, &bo);
-	batch_read_check(gpu, &bo, OLD);
-	batch_write_check(gpu, &bo, pieces, GPU_WRITTEN);
-	batch_destroy(gpu, &bo);
-	batch_pieces_free(pieces);
-}
-
-/* A file with a queue gets no batch until the queue is destroyed. */
-static void queue_first(struct batch_gpu *gpu, struct queue *q, struct batch_gpu *other)
-{
-	struct batch_pieces *pieces = batch_pieces_alloc(&mixed);
-	struct batch_bo bo;
-	int i;
-
-	igt_assert_eq(queue_create(q), 0);
-	for (i = 0; i < 2; i++)
-		igt_assert_eq(__batch_create(gpu->fd, pieces, BATCH_RW, &bo), -EOPNOTSUPP);
-	queue_destroy(q);
-	batch_pieces_free(pieces);
-	batch_works(gpu);
-}
-
-/* A file with a batch gets no queue until the batch is destroyed. */
-static void batch_first(struct batch_gpu *gpu, struct queue *q, struct batch_gpu *other)
-{
-	struct batch_pieces *pieces = batch_pieces_alloc(&mixed);
-	struct batch_bo bo;
-	int i;
-
-	batch_fill(pieces, OLD);
-	batch_create(gpu, pieces, BATCH_RW, &bo);
-	batch_map(gpu, &bo);
-	for (i = 0; i < 2; i++)
-		igt_assert_eq(queue_create(q), -EOPNOTSUPP);
-	batch_read_check(gpu, &bo, OLD);
-	batch_destroy(gpu, &bo);
-	batch_pieces_free(pieces);
-	igt_assert_eq(queue_create(q), 0);
-	queue_destroy(q);
-}
-
-static void other_file(struct batch_gpu *gpu, struct queue *q, struct batch_gpu *other)
-{
-	igt_assert_eq(queue_create(q), 0);
-	batch_works(other);
-	queue_destroy(q);
-	batch_works(gpu);
-}
-
-/**
- * SUBTEST: userq-%s-%s
- * Description: A file has either batches or %arg[2] user queues: %arg[1].
- *
- * arg[1]:
- *
- * @queue-first:		no batch in a file with a queue
- * @batch-first:		no queue in a file with a batch
- * @other-file:			a queue in another file does not matter
- *
- * arg[2]:
- *
- * @compute:			compute
- * @sdma:			SDMA
- */
-static const struct userq {
-	const char *name;
-	void (*run)(struct batch_gpu *gpu, struct queue *q, struct batch_gpu *other);
-} userqs[] = {
-	{ "queue-first", queue_first },
-	{ "batch-first", batch_first },
-	{ "other-file", other_file },
-};
-
-static const struct {
-	const char *name;
-	uint32_t ip;
-} queue_kinds[] = {
-	{ "compute", AMDGPU_HW_IP_COMPUTE },
-	{ "sdma", AMDGPU_HW_IP_DMA },
-};
-
-static void userq(struct batch_gpu *test, const struct userq *what, uint32_t ip)
-{
-	struct drm_amdgpu_info_device info = {};
-	struct batch_gpu gpu;
-	struct batch_left left;
-	struct queue q;
-	int fd, r;
-
-	do_or_die(amdgpu_query_info(test->dev, AMDGPU_INFO_DEV_INFO, sizeof(info), &info));
-	igt_require_f(info.userq_ip_mask & 1u << ip,
-		      "no user queues of this kind (module parameter user_queue)\n");
-
-	batch_left_begin(test, &left);
-	fd = drm_reopen_driver(test->fd);
-	batch_gpu_init(&gpu, fd, STAGING_SIZE);
-	queue_init(&q, &gpu, ip);
-	/*
-	 * A queue looks at its memory as soon as it exists. The page tables are written in
-	 * order, so when those of a job are there, those of the queue are there.
-	 */
-	batch_works(&gpu);
-	/* what is refused below must be possible by itself */
-	r = queue_create(&q);
-	igt_assert_eq(r, 0);
-	queue_destroy(&q);
-
-	what->run(&gpu, &q, test);
-	queue_fini(&q);
-	batch_gpu_fini(&gpu);
-	drm_close_driver(fd);
-	batch_left_check(test, &left);
-}
-
 int igt_main()
 {
 	struct batch_gpu gpu;
-	unsigned int i, k;
+	unsigned int i;
 	int fd = -1;
 
 	igt_fixture() {
@@ -810,14 +609,6 @@ int igt_main()
 	igt_describe("Threads go on without the first one");
 	igt_subtest("leader-exits")
 		leader_exits(&gpu);
-
-	for (i = 0; i < ARRAY_SIZE(userqs); i++) {
-		for (k = 0; k < ARRAY_SIZE(queue_kinds); k++) {
-			igt_describe("Batches and user queues in one file");
-			igt_subtest_f("userq-%s-%s", userqs[i].name, queue_kinds[k].name)
-				userq(&gpu, &userqs[i], queue_kinds[k].ip);
-		}
-	}
 
 	igt_fixture() {
 		batch_gpu_fini(&gpu);

@@ -10,8 +10,11 @@
 amdgpu=drivers/gpu/drm/amd/amdgpu
 copy=$OUT/project
 batch=/build/igt-tests/amd_userptr_batch
+userq=/build/igt-tests/amd_userptr_userq
+fixes=hooks/linux-7.3
 
-# name; file; sed's script, which must change it; options of ./run; test with arguments
+# name; file: the end of a name amdgpu_userptr_batch*, or a path below amdgpu/; sed's script, which
+# must change it, or "drop" for a patch that is left out; options of ./run; test with arguments
 mutants()
 {
 	cat <<-EOF
@@ -31,21 +34,33 @@ mutants()
 	dma-mapping-for-writing|_dma.c|s/READONLY ? DMA_TO_DEVICE :/READONLY ? DMA_FROM_DEVICE :/|--iommu|$batch --run-subtest readonly
 	not-marked-dirty|_dma.c|s/^\tamdgpu_userptr_mark_dirty(batch, r);$//||${batch}_pages --run-subtest kept-*
 	bytes-not-returned|.c|s/^\tatomic64_sub(batch->accounted, &mgr->bytes);$//||${batch}_uapi
-	handle-after-error|.c|s/^\tif (amdgpu_userptr_batch_has_userq(&fpriv->userq_mgr)) {$/\tif (false) {/||${batch}_share --run-subtest userq-queue-first-*
-	queue-not-refused|.c|s/^\t\t\tr = -EOPNOTSUPP;$/\t\t\tr = 0;/||${batch}_share --run-subtest userq-batch-first-*
 	owner-not-checked|.c|s/^\treturn bo->userptr_batch->mm;$/\treturn current->mm;/||${batch}_life --run-subtest inherit-*
+	final-check-missing-userq|.c|s/^\treturn amdgpu_userptr_ranges_clean(&batch->ranges) &&$/\treturn batch \&\&/||${batch}_userq_race --run-subtest storm-*-sdma
+	invalid-entries-kept-userq|_mn.c|s/^\tif (marked)$/\tif (!marked)/||${batch}_userq --run-subtest *-sdma
+	tlb-flush-by-cpu-missing|$fixes/fix-02*|drop|--module-args "fw_load_type=0 dpm=1 dc=0 user_queue=1 vm_update_mode=3"|$userq --run-subtest replace-*
+	dpm-oops|$fixes/fix-03*|drop|--module-args "fw_load_type=0 dpm=0 dc=0 user_queue=1"|$userq --run-subtest bo-first-sdma
+	first-list-only|$fixes/fix-06*|s/^+\t\t&vm->individual\.needs_update,$/+/||$userq --run-subtest follow-one-*
+	userptr-placed-too-early|$fixes/fix-06*|s/^+\t\tif (amdgpu_ttm_tt_is_userptr(bo->tbo\.ttm)) {$/+\t\tif (false) {/||$userq --run-subtest many-64-novalidate-sdma
+	restarted-before-restore|$fixes/fix-06*|s/^+\tret = amdgpu_userq_update_vm(rs);$/+\tret = 0;/||$userq --run-subtest follow-one-*
+	restore-forgotten|$fixes/fix-07*|s/^+\t\tamdgpu_userq_retry_restore(uq_mgr);$/+\t\t;/||${batch}_userq --run-subtest gone-alone-*
+	mapped-late|$fixes/fix-08*|s/^+\treturn armed;$/+\treturn false;/||$userq --run-subtest map-late-*
 	EOF
 }
 
-# make NAME FILE SCRIPT: a copy of the project with one change
+# make_mutant FILE SCRIPT: a copy of the project with one change
 make_mutant()
 {
-	local f=$copy/$amdgpu/amdgpu_userptr_batch$1
+	local f=$amdgpu/amdgpu_userptr_batch$1
+	[[ $1 != hooks/* ]] || f=$(compgen -G "$amdgpu/$1") || return
 	rm -rf "$copy"
 	mkdir -p "$copy"
 	project_files | tar -cf - -T - | tar -xf - -C "$copy" || return
-	sed -i "$2" "$f"
-	if cmp -s "$f" "$amdgpu/amdgpu_userptr_batch$1"; then
+	if [ "$2" = drop ]; then
+		rm "$copy/$f"
+		return
+	fi
+	sed -i "$2" "$copy/$f"
+	if cmp -s "$copy/$f" "$f"; then
 		echo "the change does not apply to $f any more"
 		return 1
 	fi
@@ -54,10 +69,13 @@ make_mutant()
 # run DIR LOG OPTIONS COMMAND
 run_in()
 {
+	local options status
 	set -f
+	# options may have words in quotes
+	eval "options=($3)"
 	# shellcheck disable=SC2086
-	"$1/run" -q --timeout 400 $3 -- $4 </dev/null >>"$2" 2>&1
-	local status=$?
+	"$1/run" -q --timeout 400 "${options[@]}" -- $4 </dev/null >>"$2" 2>&1
+	status=$?
 	set +f
 	return $status
 }

@@ -397,6 +397,7 @@ static int state(struct cp *cp, enum vgpu_engine engine, uint32_t doorbell,
 		/* It cannot go away: that takes its being detached first. */
 		st->halted = vgpu_queue_where(cq->q, &st->rptr, &st->wptr);
 		st->size = vgpu_queue_config(cq->q)->size_dw;
+		st->starting = !vgpu_queue_started(cq->q);
 		st->hung = cq->hung;
 	}
 	vgpu_reg_unlock(cp->dev);

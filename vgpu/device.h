@@ -395,6 +395,7 @@ enum vgpu_unmap {
 struct vgpu_queue_state {
 	/* In the unit of its write pointer, not wrapped; size of its ring. */
 	uint64_t rptr, wptr, size;
+	bool starting;		/* has not looked yet whether there is work */
 	bool hung;		/* by a bad packet: only a reset gets it out */
 	bool halted;		/* by an error; executes nothing any more */
 };

@@ -17,8 +17,6 @@
 
 /* How often the queues that have what others wait for are looked at. */
 #define LOOK_NS		1000000ull
-/* A queue that has just been mapped may not have seen its write pointer yet. */
-#define SETTLE_NS	1000000ull
 
 /* ---- slots ---- */
 
@@ -101,10 +99,9 @@ static void free_slot(struct mes *mes, struct mes_queue *q)
 
 /* ---- what resident queues are doing ---- */
 
-enum activity { HUNG, BUSY, SETTLING, IDLE };
+enum activity { HUNG, STARTING, BUSY, IDLE };
 
-static enum activity activity(struct mes *mes, const struct mes_queue *q,
-			      uint64_t now)
+static enum activity activity(struct mes *mes, struct mes_queue *q, uint64_t now)
 {
 	struct vgpu_queue_state st;
 
@@ -113,8 +110,13 @@ static enum activity activity(struct mes *mes, const struct mes_queue *q,
 		return IDLE;
 	if (st.hung)
 		return HUNG;
-	if (now - q->since < SETTLE_NS)
-		return SETTLING;
+	/* On a busy host that takes its time, which is not of its quantum. */
+	if (st.starting) {
+		q->since = now;
+		if (q->map.user)
+			mes->vmids[q->map.vmid].since = now;
+		return STARTING;
+	}
 	return st.halted || st.rptr == st.wptr ? IDLE : BUSY;
 }
 

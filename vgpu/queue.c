@@ -42,6 +42,7 @@ struct vgpu_queue {
 	/* Written by the thread, atomic; others may look. */
 	uint64_t rptr;
 	int error;		/* why the thread executes nothing any more */
+	bool started;		/* it has looked at the write pointer in memory */
 
 	/* The thread's own. */
 	int fetch_error;
@@ -159,6 +160,11 @@ int vgpu_queue_packet(struct vgpu_queue *q)
 	return gate_enter(q->gate, true, stopping, q) ? 0 : -ECANCELED;
 }
 
+bool vgpu_queue_started(struct vgpu_queue *q)
+{
+	return __atomic_load_n(&q->started, __ATOMIC_ACQUIRE);
+}
+
 /* Execute up to the write pointer; false when the queue is to stop. */
 static bool run(struct vgpu_queue *q, uint64_t wptr)
 {
@@ -262,6 +268,7 @@ static void *queue_thread(void *arg)
 		pthread_mutex_unlock(&q->lock);
 	}
 	report_rptr(q);
+	__atomic_store_n(&q->started, true, __ATOMIC_RELEASE);
 	seen = q->rptr;
 	while (alive && !vgpu_queue_stopping(q)) {
 		seen = wait_for_work(q, seen);

@@ -66,6 +66,8 @@ bool vgpu_queue_stop(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr);
  * ended the queue, or 0.
  */
 int vgpu_queue_where(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr);
+/* Has it seen the write pointer in memory? Before, it may look idle and is not. */
+bool vgpu_queue_started(struct vgpu_queue *q);
 
 struct vgpu *vgpu_queue_dev(struct vgpu_queue *q);
 const struct vgpu_queue_config *vgpu_queue_config(struct vgpu_queue *q);

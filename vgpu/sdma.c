@@ -454,6 +454,7 @@ static int sdma_state(struct vgpu *dev, void *priv, uint32_t doorbell,
 		st->rptr <<= 2;
 		st->wptr <<= 2;
 		st->size = vgpu_queue_config(sq->q)->size_dw * 4ull;
+		st->starting = !vgpu_queue_started(sq->q);
 		st->halted = error;
 		st->hung = error == -EINVAL || error == -EPERM;
 	}

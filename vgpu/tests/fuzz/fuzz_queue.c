@@ -86,6 +86,11 @@ static void kill_queue(struct vgpu_queue *q)
 	__atomic_store_n(&q->dead, true, __ATOMIC_RELEASE);
 }
 
+bool vgpu_queue_started(struct vgpu_queue *q)
+{
+	return __atomic_load_n(&q->started, __ATOMIC_ACQUIRE);
+}
+
 int vgpu_queue_where(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr)
 {
 	*rptr = __atomic_load_n(&q->rptr, __ATOMIC_ACQUIRE);
@@ -186,7 +191,7 @@ static void look_once(struct vgpu_queue *q)
 	struct vgpu_client poller = q->cfg.client;
 	uint64_t wptr;
 
-	q->started = true;
+	__atomic_store_n(&q->started, true, __ATOMIC_RELEASE);
 	if (q->cfg.wptr_poll_kernel)
 		poller.vmid = 0;
 	if (q->cfg.wptr_poll &&

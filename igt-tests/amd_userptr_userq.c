@@ -495,7 +495,7 @@ static void replace(int fd, const struct replacement *how, enum userq_kind kind)
 
 /**
  * SUBTEST: storm-%s-%s
- * Description: A thread takes every second of 64 userptr BOs' memory away all the time, by
+ * Description: A thread takes every second of 32 userptr BOs' memory away all the time, by
  *	%arg[1], while a %arg[2] queue reads: it gets on, and never sees what was before.
  *
  * arg[1]:
@@ -509,13 +509,13 @@ static void replace(int fd, const struct replacement *how, enum userq_kind kind)
  * @compute:			compute
  * @sdma:			SDMA
  */
-#define STORM_JOBS 32
+#define STORM_JOBS 8
 
 static const struct view_change * const storms[] = { VIEW_DONTNEED, VIEW_MAP_OVER };
 
 static void storm(int fd, const struct view_change *change, enum userq_kind kind)
 {
-	static const struct batch_layout layout = { 64, 2, 0, 1, BATCH_ANON, BATCH_SHUFFLED };
+	static const struct batch_layout layout = { 32, 2, 0, 1, BATCH_ANON, BATCH_SHUFFLED };
 	struct view_storm storm;
 	struct scene s;
 	unsigned int i;

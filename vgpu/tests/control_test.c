@@ -174,6 +174,8 @@ static void stepping(void)
 	put_job(&r);
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		test_row(steps[i].request);
+		/* What waits holds nothing that a flush waits for. */
+		rig_flush(&r.rig, VGPU_HUB_GC, VMID);
 		CHECK_ASK(&r, steps[i].request, steps[i].answer);
 		CHECK_EQ(filled(&r), steps[i].filled);
 		CHECK_EQ((uint32_t)ring_vram64(&r, FENCE) == 0xf1a6, steps[i].fence);

@@ -5,8 +5,10 @@
 #include <errno.h>
 
 #include "gmc_rig.h"
+#include "hwregs.h"
+#include "gc/gc_11_0_0_sh_mask.h"
+#include "v11_structs.h"
 
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define VMID	3
 #define VA	0x123456789000ull
 
@@ -160,7 +162,117 @@ static void walker(void)
 	rig_fini(&rig);
 }
 
+/* ---- a user queue, of which the IOMMU has taken away a part ---- */
+
+#define USER_VMID	9
+#define USER_VA		0x400000000ull
+#define USER_DOORBELL	0x401u
+#define USER_MQD	0x100000u	/* in VRAM */
+#define RING_LOG2	10
+/* Pages of the process, and their numbers in guest memory from 0x10 on. */
+enum { RING, WPTR, RPTR, IB, SRC, DST, FENCE, PAGES };
+#define AT(page)	(USER_VA + (page) * 4096ull)
+#define RAM(rig, page)	((uint32_t *)((rig)->h->ram + (0x10 + (page)) * 4096))
+
+static const struct user_row {
+	const char *name;
+	unsigned int page;
+	bool copied;		/* the copy is made all the same */
+	const char *log;	/* the last line of the log */
+} user_rows[] = {
+	{ "nothing", PAGES, true, NULL },
+	{ "ring", RING, false, "queue: sdma0.401 halted: Bad address" },
+	{ "write pointer", WPTR, true,
+	  "read of DMA address 0x100011000 by SDMA0 ring 0x2 vmid 9" },
+	{ "read pointer", RPTR, true,
+	  "write of DMA address 0x100012000 by SDMA0 ring 0x2 vmid 9" },
+	/* It reads as ones, which are no packet. */
+	{ "buffer", IB, false, "queue: sdma0.401 halted: Invalid argument" },
+	{ "source", SRC, false, "read of DMA address 0x100014000 by SDMA0 ring 0x2 vmid 9" },
+	{ "destination", DST, false,
+	  "write of DMA address 0x100015000 by SDMA0 ring 0x2 vmid 9" },
+	{ "fence", FENCE, true, "write of DMA address 0x100016000 by SDMA0 ring 0x2 vmid 0" },
+};
+
+static int user_start(struct rig *rig)
+{
+	const struct vgpu_queue_map map = {
+		.mqd_addr = RIG_FB + USER_MQD, .doorbell = USER_DOORBELL, .queue = 2,
+		.vmid = USER_VMID, .pasid = 0x8001, .user = true,
+	};
+	struct v11_sdma_mqd *m = (struct v11_sdma_mqd *)(rig->h->vram + USER_MQD);
+
+	/* As sdma_v6_0_mqd_init(); the fence is the kernel's, in its GART. */
+	m->sdmax_rlcx_rb_cntl = VFIELD(SDMA0_QUEUE0_RB_CNTL, RB_SIZE, RING_LOG2) |
+		VFIELD(SDMA0_QUEUE0_RB_CNTL, RPTR_WRITEBACK_ENABLE, 1);
+	m->sdmax_rlcx_rb_base = AT(RING) >> 8;
+	m->sdmax_rlcx_rb_rptr_addr_lo = (uint32_t)AT(RPTR);
+	m->sdmax_rlcx_rb_rptr_addr_hi = AT(RPTR) >> 32;
+	m->sdmax_rlcx_rb_wptr_poll_addr_lo = (uint32_t)AT(WPTR);
+	m->sdmax_rlcx_rb_wptr_poll_addr_hi = AT(WPTR) >> 32;
+	m->sdmax_rlcx_f32_dbg0 = (uint32_t)RIG_GART;
+	m->sdmax_rlcx_f32_dbg1 = RIG_GART >> 32;
+	return vgpu_engine_map(rig->dev, VGPU_ENGINE_SDMA, &map);
+}
+
+/* A buffer with a copy of 64 bytes, then a fence of the queue. */
+static uint64_t user_job(struct rig *rig)
+{
+	const uint32_t copy[] = { 1, 63, 0, (uint32_t)AT(SRC), AT(SRC) >> 32,
+				  (uint32_t)AT(DST), AT(DST) >> 32, 0 };
+	const uint32_t ring[] = { 4, (uint32_t)AT(IB), AT(IB) >> 32, 8, 0, 0, 0x305 };
+
+	memcpy(RAM(rig, IB), copy, sizeof(copy));
+	memcpy(RAM(rig, RING), ring, sizeof(ring));
+	memset(RAM(rig, SRC), 0x5a, 64);
+	return sizeof(ring);
+}
+
+static void user_queue(void)
+{
+	struct vgpu_mem_stats s;
+	struct rig rig;
+	unsigned int page;
+	uint64_t wptr;
+	size_t i;
+
+	for (i = 0; i < sizeof(user_rows) / sizeof(user_rows[0]); i++) {
+		const struct user_row *row = &user_rows[i];
+
+		test_row(row->name);
+		REQUIRE(!rig_init_sdma(&rig, true));
+		for (page = 0; page < PAGES; page++)
+			rig_map(&rig, page == FENCE ? 0 : USER_VMID,
+				page == FENCE ? RIG_GART : AT(page),
+				PTE_RAM((0x10 + page) * 4096));
+		wptr = user_job(&rig);
+		if (row->page < PAGES) {
+			rig.h->hole_start = FAKE_RAM_BASE + (0x10 + row->page) * 4096;
+			rig.h->hole_end = rig.h->hole_start + 4096;
+		}
+		REQUIRE(!user_start(&rig));
+		vgpu_doorbell_ring(rig.dev, USER_DOORBELL, wptr, 8);
+		if (row->log)
+			CHECK_SOON(vgpu_counted_event(rig.dev, "gmc: DMA address not mapped"));
+		if (row->copied)
+			CHECK_SOON(__atomic_load_n(RAM(&rig, DST), __ATOMIC_ACQUIRE) ==
+				   0x5a5a5a5a);
+		/* It can be taken away, whatever it met. */
+		CHECK_EQ(vgpu_engine_unmap(rig.dev, VGPU_ENGINE_SDMA, USER_DOORBELL,
+					   VGPU_UNMAP_RESET), 0);
+		if (row->log && !strstr(rig.h->last_log, row->log))
+			test_fail(__FILE__, __LINE__, "said: %s", rig.h->last_log);
+		CHECK_EQ(*RAM(&rig, DST) == 0x5a5a5a5a, row->copied);
+		vgpu_mem_stats(rig.dev, &s);
+		CHECK_EQ(!!s.dma_unmapped, !!row->log);
+		CHECK_EQ(s.faults + s.stale + s.fragment, 0);
+		rig_fini(&rig);
+	}
+	test_row(NULL);
+}
+
 static const struct test_case tests[] = {
+	{ "user-queue", user_queue },
 	{ "by-address", dma },
 	{ "refused", refused },
 	{ "walker", walker },

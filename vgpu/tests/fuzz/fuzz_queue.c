@@ -17,7 +17,8 @@
 #define FETCH_DW	64
 /* Limits of one input. Without them a loop in a guest's buffer is a hang. */
 #define MAX_PACKETS	4000
-#define MAX_CHECKS	200	/* of vgpu_queue_stopping() */
+#define MAX_CHECKS	1000	/* of vgpu_queue_stopping() */
+#define MAX_BYTES	(32u << 20)	/* copied and filled; more only takes longer */
 #define MAX_POLLS	3	/* of one wait */
 
 struct vgpu_queue {
@@ -44,6 +45,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t idle = PTHREAD_COND_INITIALIZER;
 static struct vgpu_queue *queues;
 static unsigned int packets, checks;
+static uint64_t bytes;
 static __thread bool eager, busy;
 
 void fuzz_queues_eager(bool on)
@@ -55,11 +57,36 @@ void fuzz_queues_begin(void)
 {
 	packets = 0;
 	checks = 0;
+	bytes = 0;
 }
 
 unsigned int fuzz_queues_packets(void)
 {
 	return packets;
+}
+
+/* In the place of the functions without "__wrap_", see meson.build. */
+int __real_vgpu_mem_copy(struct vgpu *dev, const struct vgpu_client *c, uint64_t dst,
+			 uint64_t src, uint64_t len);
+int __real_vgpu_mem_fill(struct vgpu *dev, const struct vgpu_client *c, uint64_t dst,
+			 uint32_t pattern, uint64_t len);
+int __wrap_vgpu_mem_copy(struct vgpu *dev, const struct vgpu_client *c, uint64_t dst,
+			 uint64_t src, uint64_t len);
+int __wrap_vgpu_mem_fill(struct vgpu *dev, const struct vgpu_client *c, uint64_t dst,
+			 uint32_t pattern, uint64_t len);
+
+int __wrap_vgpu_mem_copy(struct vgpu *dev, const struct vgpu_client *c, uint64_t dst,
+			 uint64_t src, uint64_t len)
+{
+	bytes += len;
+	return bytes > MAX_BYTES ? -EFAULT : __real_vgpu_mem_copy(dev, c, dst, src, len);
+}
+
+int __wrap_vgpu_mem_fill(struct vgpu *dev, const struct vgpu_client *c, uint64_t dst,
+			 uint32_t pattern, uint64_t len)
+{
+	bytes += len;
+	return bytes > MAX_BYTES ? -EFAULT : __real_vgpu_mem_fill(dev, c, dst, pattern, len);
 }
 
 struct vgpu *vgpu_queue_dev(struct vgpu_queue *q)

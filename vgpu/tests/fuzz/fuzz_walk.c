@@ -13,8 +13,9 @@
 #include "gc/gc_11_0_0_sh_mask.h"
 
 #define STEP		16
-/* One access: more only takes longer. */
-#define MAX_LEN		(4u << 20)
+/* One access: more only takes longer. The rarer ones cross what is done at once. */
+#define MAX_LEN		(65536u)
+#define MAX_LEN_RARE	(3u << 20)
 
 enum step {
 	STEP_CONTEXT,		/* one register of a context or aperture */
@@ -49,7 +50,7 @@ static void context(struct fake_host *h, uint8_t size, uint32_t a, uint64_t b)
 
 static void step(struct fake_host *h, struct fuzz_in *in)
 {
-	static uint8_t buf[MAX_LEN];
+	static uint8_t buf[MAX_LEN_RARE];
 	uint8_t what = fuzz_u8(in), hub = fuzz_u8(in), vmid = fuzz_u8(in);
 	uint8_t size = fuzz_u8(in);
 	uint32_t a = fuzz_u32(in);
@@ -58,7 +59,7 @@ static void step(struct fake_host *h, struct fuzz_in *in)
 		.hub = hub & 1 ? VGPU_HUB_MM : VGPU_HUB_GC,
 		.vmid = vmid & 15, .cid = hub >> 1, .ring_id = size,
 	};
-	size_t len = (a >> (size & 31)) % MAX_LEN + 1;
+	size_t len = (a >> (size & 31)) % (size == 0x40 ? MAX_LEN_RARE : MAX_LEN) + 1;
 
 	switch (what % STEPS) {
 	case STEP_CONTEXT:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rings: whatever a process or the kernel may write into one. An input is a dword of
- * choices (see ring()), then the ring's contents. An indirect buffer at FUZZ_IB holds
- * the same from half-way on; mutated packets often point there.
+ * choices (see ring()), then the ring's contents. An indirect buffer at FUZZ_IB, in VRAM and
+ * in RAM, holds the same from half-way on; mutated packets often point there.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +95,8 @@ static void ring(struct fuzz_in *in, enum vgpu_engine engine, bool kiq)
 	half = n / 2;
 	memcpy(h->vram + FUZZ_IB, h->vram + FUZZ_RING + half * 4,
 	       RING_BYTES - half * 4);
+	/* Processes find it there. */
+	memcpy(h->ram + FUZZ_IB, h->vram + FUZZ_IB, RING_BYTES - half * 4);
 	if (kiq) {
 		/* What MAP_QUEUES finds: one of each kind, a page apart. */
 		write_mqd(h, VGPU_ENGINE_COMPUTE, FUZZ_FB + FUZZ_IB);

@@ -37,6 +37,8 @@
 #define EOP_SIZE 4096
 /* what all engines copy with one packet */
 #define COPY_MAX (2ull << 20)
+/* how often -EBUSY is asked again */
+#define BUSY_TRIES 100
 /* of the doorbells in a page: not the first, so that a wrong index is noticed */
 #define BELL 4
 
@@ -508,11 +510,16 @@ int __userq_submit(struct userq *q)
  * userq_submit:
  * @q: queue
  *
- * Starts what was emitted.
+ * Starts what was emitted. The kernel may say that memory in the address space keeps
+ * changing, but not for ever.
  */
 void userq_submit(struct userq *q)
 {
-	igt_assert_eq(__userq_submit(q), 0);
+	int r = -EBUSY, tries;
+
+	for (tries = 0; tries < BUSY_TRIES && r == -EBUSY; tries++)
+		r = __userq_submit(q);
+	igt_assert_eq(r, 0);
 }
 
 /* What became of the fence in the syncobj: 1 done, 0 not yet, or its error. */

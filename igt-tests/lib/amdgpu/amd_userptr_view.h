@@ -95,6 +95,7 @@ extern const struct view_change view_changes[VIEW_CHANGES];
 #define VIEW_DONTNEED (&view_changes[0])
 #define VIEW_REMAP (&view_changes[1])
 #define VIEW_MAP_OVER (&view_changes[2])
+#define VIEW_SPAN (&view_changes[3])
 
 /**
  * struct scene - a file with memory at one GPU address and one queue

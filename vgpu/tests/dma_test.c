@@ -253,15 +253,13 @@ static void user_queue(void)
 		REQUIRE(!user_start(&rig));
 		vgpu_doorbell_ring(rig.dev, USER_DOORBELL, wptr, 8);
 		if (row->log)
-			CHECK_SOON(vgpu_counted_event(rig.dev, "gmc: DMA address not mapped"));
+			CHECK_SOON(strstr(rig.h->last_log, row->log));
 		if (row->copied)
 			CHECK_SOON(__atomic_load_n(RAM(&rig, DST), __ATOMIC_ACQUIRE) ==
 				   0x5a5a5a5a);
 		/* It can be taken away, whatever it met. */
 		CHECK_EQ(vgpu_engine_unmap(rig.dev, VGPU_ENGINE_SDMA, USER_DOORBELL,
 					   VGPU_UNMAP_RESET), 0);
-		if (row->log && !strstr(rig.h->last_log, row->log))
-			test_fail(__FILE__, __LINE__, "said: %s", rig.h->last_log);
 		CHECK_EQ(*RAM(&rig, DST) == 0x5a5a5a5a, row->copied);
 		vgpu_mem_stats(rig.dev, &s);
 		CHECK_EQ(!!s.dma_unmapped, !!row->log);

@@ -176,6 +176,8 @@ vm_run()
 	append+=" vm.cache=$CACHE vm.project=$PROJECT vm.build=$BUILD vm.kernel=$KERNEL"
 	append+=" vm.swap=$VM_SWAP_MIB vm.tty=$VM_TTY vm.cwd=/root vm.gpus=$VM_GPUS"
 	[ -z "$VM_SHARE" ] || append+=" vm.share=1"
+	# without kernel rings the driver wants RS64 firmware (vgpu/firmware.c)
+	case " $VM_MODULE_ARGS " in *" user_queue=2 "*) append+=" vm.firmware=/rs64" ;; esac
 	# strict: what is unmapped is flushed before dma_unmap returns, not some time later
 	[ "$VM_IOMMU" = 0 ] || append+=" intel_iommu=on iommu.strict=1 iommu.passthrough=0"
 

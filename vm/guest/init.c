@@ -342,7 +342,8 @@ static void set_up(void)
 	link_to(path, path + 4100);
 	mkdir("/etc/modprobe.d", 0755);
 	link_to(RUN "/modprobe.conf", "/etc/modprobe.d/vm.conf");
-	write_file("/sys/module/firmware_class/parameters/path", RUN "/firmware");
+	snprintf(path, sizeof(path), RUN "/firmware%s", word("vm.firmware", ""));
+	write_file("/sys/module/firmware_class/parameters/path", path);
 	if (sethostname("vm", 2))
 		perror("init: hostname");
 	loopback_up();

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@ struct client {
 	pthread_t thread;
 	int fd;
 	bool used;		/* thread and fd are there */
+	bool deaf;		/* takes no more answers; the thread's own */
 	bool over;		/* the thread is about to end; atomic */
 };
 
@@ -36,7 +38,7 @@ struct control {
 	struct client clients[MAX_CLIENTS];	/* the listening thread's */
 };
 
-static void send_all(int fd, const char *text, size_t len)
+static bool send_all(int fd, const char *text, size_t len)
 {
 	while (len) {
 		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
@@ -44,10 +46,11 @@ static void send_all(int fd, const char *text, size_t len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return;
+			return false;
 		text += n;
 		len -= n;
 	}
+	return true;
 }
 
 static void say(void *arg, const char *line)
@@ -56,7 +59,9 @@ static void say(void *arg, const char *line)
 	char out[1024];
 	int n = snprintf(out, sizeof(out), "%s\n", line);
 
-	send_all(cl->fd, out, n < (int)sizeof(out) ? n : (int)sizeof(out) - 1);
+	if (!cl->deaf)
+		cl->deaf = !send_all(cl->fd, out,
+				     n < (int)sizeof(out) ? n : (int)sizeof(out) - 1);
 }
 
 /* One client: requests in order, until it or the device goes. */
@@ -101,7 +106,8 @@ static void reap(struct client *cl, bool force)
 {
 	if (!cl->used || (!force && !__atomic_load_n(&cl->over, __ATOMIC_ACQUIRE)))
 		return;
-	shutdown(cl->fd, SHUT_RDWR);
+	/* What it asked for is still answered. */
+	shutdown(cl->fd, SHUT_RD);
 	pthread_join(cl->thread, NULL);
 	close(cl->fd);
 	cl->used = false;
@@ -110,12 +116,15 @@ static void reap(struct client *cl, bool force)
 static void take_client(struct control *c)
 {
 	static const char full[] = "error: too many clients\n";
+	/* For one that does not read its answers. */
+	const struct timeval patience = { .tv_sec = 2 };
 	int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC);
 	struct client *cl = NULL;
 	unsigned int i;
 
 	if (fd < 0)
 		return;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	for (i = 0; i < MAX_CLIENTS; i++) {
 		reap(&c->clients[i], false);
 		if (!c->clients[i].used)

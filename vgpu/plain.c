@@ -44,6 +44,8 @@ static const struct vgpu_reg_range ranges[] = {
 	ONE(CP_ME_CNTL),
 	ONE(CP_MEC_CNTL),
 	ONE(CP_MEC_RS64_CNTL),
+	ONE(CP_GFX_CNTL),
+	ONE(CP_MEC_ISA_CNTL),
 	ONE(CP_MEC_RS64_INSTR_PNTR),
 	/* Which interrupts are on: pm4.c looks here. */
 	ONE(CP_INT_CNTL),

@@ -139,25 +139,6 @@ bool amdgpu_userptr_batch_faulted(struct amdgpu_bo *bo)
 }
 
 /**
- * amdgpu_userptr_batch_bound - may user queues that run now use these pages?
- *
- * @bo: BO with a batch that was mapped in a VM
- *
- * Returns: true if every range is BOUND. Invalidations that come later wait for the
- * eviction fence, if the VM has user queues.
- */
-bool amdgpu_userptr_batch_bound(struct amdgpu_bo *bo)
-{
-	struct amdgpu_userptr_batch *batch = bo->userptr_batch;
-	bool bound;
-
-	mutex_lock(&batch->adev->notifier_lock);
-	bound = amdgpu_userptr_ranges_clean(&batch->ranges);
-	mutex_unlock(&batch->adev->notifier_lock);
-	return bound;
-}
-
-/**
  * amdgpu_userptr_batch_lock - keep notifiers away from the list of VM mappings
  *
  * @bo: any BO or NULL

@@ -43,7 +43,6 @@ struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo);
 int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range);
 bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo);
 bool amdgpu_userptr_batch_faulted(struct amdgpu_bo *bo);
-bool amdgpu_userptr_batch_bound(struct amdgpu_bo *bo);
 int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
 				   struct amdgpu_bo_va *bo_va, bool clear);
 void amdgpu_userptr_batch_lock(struct amdgpu_bo *bo);
@@ -86,11 +85,6 @@ static inline bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo)
 }
 
 static inline bool amdgpu_userptr_batch_faulted(struct amdgpu_bo *bo)
-{
-	return false;
-}
-
-static inline bool amdgpu_userptr_batch_bound(struct amdgpu_bo *bo)
 {
 	return false;
 }

@@ -180,7 +180,7 @@ port()
 	sed -i '1i /* one line more */' "$tree/$amdgpu/amdgpu_vm.c"
 	sed -i 's/mutex_init(&adev->notifier_lock)/lock_init(adev)/
 		s/mutex_init(&adev->psp.*/something_else();/' "$tree/$amdgpu/amdgpu_device.c"
-	sed -i 's/r = xa_alloc(&uq_mgr->userq_xa/r = xa_store(\&uq_mgr->userq_xa/' "$tree/$amdgpu/amdgpu_userq.c"
+	sed -i 's/i < ttm->num_pages; ++i)/i != ttm->num_pages; ++i)/' "$tree/$amdgpu/amdgpu_ttm.c"
 	sed -i '/^#define DRM_AMDGPU_PROC_OPTIONS/i #define DRM_AMDGPU_OTHER\t0x1B' "$tree/$uapi"
 	if in_tree python3 vm/host/port.py . "$tree" "$out" >"$said"; then
 		echo "says that all is well:"
@@ -188,10 +188,10 @@ port()
 		return 1
 	fi
 	cat "$said"
-	grep -q 'BY HAND .*amdgpu_userq.c: hunk 1 FAILED' "$said" &&
+	grep -q 'BY HAND .*amdgpu_ttm.c: hunk 1 FAILED' "$said" &&
 		grep -q 'BY HAND .*ioctl number 0x1b: .*OTHER' "$said" &&
 		grep -q ' [1-9][0-9]* moved' "$said" &&
-		grep -q xa_alloc "$out/$amdgpu/hooks/linux-99.1/"*.rej
+		grep -q 'no such array' "$out/$amdgpu/hooks/linux-99.1/"*.rej
 }
 
 # every subtest is documented and nothing else is

@@ -47,7 +47,7 @@ static const struct batch_layout mixed = { 64, 2, 1, 1, BATCH_MIXED, BATCH_SHUFF
  * @compute:			compute
  * @sdma:			SDMA
  */
-#define STORM_JOBS 8
+#define STORM_JOBS 3
 
 static const struct storm {
 	const char *name;

@@ -509,7 +509,7 @@ static void replace(int fd, const struct replacement *how, enum userq_kind kind)
  * @compute:			compute
  * @sdma:			SDMA
  */
-#define STORM_JOBS 8
+#define STORM_JOBS 3
 
 static const struct view_change * const storms[] = { VIEW_DONTNEED, VIEW_MAP_OVER };
 

@@ -434,6 +434,8 @@ void view_write(struct view *v, struct userq *q, uint32_t seed)
  * storm it was written.
  */
 
+/* Between two changes of a storm, in microseconds */
+#define STORM_PAUSE 20000
 #define STORM_STEP 2
 
 static void *storm(void *data)
@@ -445,6 +447,11 @@ static void *storm(void *data)
 		__atomic_store_n(&t->begun, ++seed, __ATOMIC_RELEASE);
 		view_change(t->v, t->change, STORM_STEP, seed);
 		__atomic_store_n(&t->ended, seed, __ATOMIC_RELEASE);
+		/*
+		 * Nothing holds up who takes his own memory away without a pause,
+		 * and then the queues never get all of it at the same time.
+		 */
+		usleep(STORM_PAUSE);
 	}
 	return NULL;
 }

@@ -111,8 +111,9 @@ struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo)
  *
  * The notifier lock is held from before the call until the fence of the job is
  * in the reservation objects. An invalidation comes either before, and is seen
- * here, or after, and waits for that fence. For user queues it is the eviction
- * fence, which is there before the call.
+ * here, or after, and waits for that fence. The restore worker of user queues does
+ * not call this: it looks at the VM's list of BOs that need an update, onto which
+ * whatever is marked DIRTY puts the BO.
  *
  * Returns: true if every range is BOUND
  */

@@ -35,7 +35,7 @@ mutants()
 	not-marked-dirty|_dma.c|s/^\tamdgpu_userptr_mark_dirty(batch, r);$//||${batch}_pages --run-subtest kept-*
 	bytes-not-returned|.c|s/^\tatomic64_sub(batch->accounted, &mgr->bytes);$//||${batch}_uapi
 	owner-not-checked|.c|s/^\treturn bo->userptr_batch->mm;$/\treturn current->mm;/||${batch}_life --run-subtest inherit-*
-	final-check-missing-userq|.c|s/^\treturn amdgpu_userptr_ranges_clean(&batch->ranges) &&$/\treturn batch \&\&/||${batch}_userq_race --run-subtest storm-*-sdma
+	final-check-missing-userq|$fixes/fix-06*|s/^+\telse if (!amdgpu_userq_userptrs_valid(rs))$/+\telse if (false)/||${batch}_userq_race --run-subtest storm-*-sdma
 	invalid-entries-kept-userq|_mn.c|s/^\tif (marked)$/\tif (!marked)/||${batch}_userq --run-subtest *-sdma
 	tlb-flush-by-cpu-missing|$fixes/fix-02*|drop|--module-args "fw_load_type=0 dpm=1 dc=0 user_queue=1 vm_update_mode=3"|$userq --run-subtest replace-*
 	dpm-oops|$fixes/fix-03*|drop|--module-args "fw_load_type=0 dpm=0 dc=0 user_queue=1"|$userq --run-subtest bo-first-sdma

@@ -45,9 +45,11 @@ project_files()
 RUN_OPTIONS=()
 guest()
 {
-	local log=$1 status
+	local log=$1 status limit=1800
 	shift
-	./run --kernel "$CHECK_KERNEL" --share "$OUT/share" "${RUN_OPTIONS[@]}" -- "$@" >"$log" 2>&1
+	# two to three times what the longest of them takes: a driver that recovers for ever is heard for ever
+	[ "$CHECK_KERNEL" = fast ] || limit=10800
+	./run --kernel "$CHECK_KERNEL" --timeout $limit --share "$OUT/share" "${RUN_OPTIONS[@]}" -- "$@" >"$log" 2>&1
 	status=$?
 	[ $status -eq 0 ] || {
 		tail -n 25 "$log" | sed 's/^/     | /'

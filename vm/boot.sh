@@ -105,7 +105,7 @@ share_args()
 # all of them would write alike are written by the first.
 gpu_args()
 {
-	local gpu=$1 files=() counters=counters.json port=org.amdgpu.vgpu.control
+	local gpu=$1 files=() counters=counters.json port=org.amdgpu.vgpu.control bus=rp$1
 	if [ "$gpu" = 0 ]; then
 		files=(--write-rom "$RUN_DIR/rom" --write-firmware "$RUN_DIR/firmware")
 	else
@@ -116,9 +116,15 @@ gpu_args()
 	write_words "$BUILD/vgpu/vgpu" --socket "$RUN_DIR/gpu$gpu" --strict \
 		--control "$RUN_DIR/control$gpu" --counters "$VM_LOG/$counters" "${files[@]}" \
 		$VM_GPU_ARGS >"$RUN_DIR/gpu$gpu.argv"
-	# slot 2 is the virtio devices'
-	QEMU+=(-device "pcie-root-port,id=rp$gpu,chassis=$((gpu * 2 + 1)),slot=$((gpu * 2 + 1))"
-		-device "{\"driver\":\"vfio-user-pci\",\"bus\":\"rp$gpu\",\"romfile\":\"$RUN_DIR/rom\",\"x-msg-timeout\":60000,\"socket\":{\"path\":\"$RUN_DIR/gpu$gpu\",\"type\":\"unix\"}}"
+	if [ "$VM_IOMMU" = 0 ]; then
+		# slot 2 is the virtio devices'
+		QEMU+=(-device "pcie-root-port,id=$bus,chassis=$((gpu * 2 + 1)),slot=$((gpu * 2 + 1))")
+	else
+		# When the guest wakes from S3 it switches the IOMMU on before it numbers the buses,
+		# so QEMU would look for what a device below a port has mapped by the wrong number.
+		bus=pcie.0
+	fi
+	QEMU+=(-device "{\"driver\":\"vfio-user-pci\",\"bus\":\"$bus\",\"romfile\":\"$RUN_DIR/rom\",\"x-msg-timeout\":60000,\"socket\":{\"path\":\"$RUN_DIR/gpu$gpu\",\"type\":\"unix\"}}"
 		-chardev "socket,id=control$gpu,path=$RUN_DIR/control$gpu"
 		-device "virtserialport,chardev=control$gpu,name=$port")
 }

@@ -25,12 +25,12 @@ work()
 	local slot
 	for slot in "${slots[@]}"; do
 		IGT_DEVICE="sys:$(readlink -f "/sys/bus/pci/devices/$slot")" \
-			/usr/libexec/igt-gpu-tools/amdgpu/amd_basic --run-subtest cs-compute-with-IP-COMPUTE-UMQ || return
+			timeout 120 /usr/libexec/igt-gpu-tools/amdgpu/amd_basic --run-subtest cs-compute-with-IP-COMPUTE-UMQ || return
 	done
 	if [ ${#slots[@]} -gt 1 ]; then
-		/build/igt-tests/amd_userptr_batch_multi --run-subtest same-memory
+		timeout 120 /build/igt-tests/amd_userptr_batch_multi --run-subtest same-memory
 	else
-		/build/igt-tests/amd_userptr_batch --run-subtest invalidate-dontneed-one
+		timeout 120 /build/igt-tests/amd_userptr_batch --run-subtest invalidate-dontneed-one
 	fi
 } >"$log" 2>&1
 

@@ -12,38 +12,28 @@
 #include <stdlib.h>
 
 #include "fuzz.h"
-#include "queue.h"
+#include "queue_ring.h"
 
-#define FETCH_DW	64
 /* Limits of one input. Without them a loop in a guest's buffer is a hang. */
 #define MAX_PACKETS	4000
 #define MAX_CHECKS	1000	/* of vgpu_queue_stopping() */
 #define MAX_BYTES	(32u << 20)	/* copied and filled; more only takes longer */
 #define MAX_POLLS	3	/* of one wait */
 
-struct vgpu_queue {
-	struct vgpu_queue *next;
-	struct vgpu *dev;
-	struct vgpu_queue_config cfg;
-	/* Under the lock; wptr and dead atomic. */
-	uint64_t wptr;
+struct queue {
+	struct vgpu_queue q;	/* first; its wptr is atomic */
+	struct queue *next;
+	/* Under the lock; dead atomic. */
 	uint64_t seen;		/* write pointer that was dealt with */
 	bool running;
 	pthread_t runner;
 	bool dead;		/* executes nothing more */
-	/* The runner's; others may look at the first two. */
-	uint64_t rptr;
-	int error;
-	bool started, orphan;
-	uint64_t limit;
-	int fetch_error;
-	uint64_t fetched, fetched_end;
-	uint32_t fetch[FETCH_DW];
+	bool orphan;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t idle = PTHREAD_COND_INITIALIZER;
-static struct vgpu_queue *queues;
+static struct queue *queues;
 static unsigned int packets, checks;
 static uint64_t bytes;
 static __thread bool eager, busy;
@@ -89,47 +79,21 @@ int __wrap_vgpu_mem_fill(struct vgpu *dev, const struct vgpu_client *c, uint64_t
 	return bytes > MAX_BYTES ? -EFAULT : __real_vgpu_mem_fill(dev, c, dst, pattern, len);
 }
 
-struct vgpu *vgpu_queue_dev(struct vgpu_queue *q)
+static struct queue *of(struct vgpu_queue *q)
 {
-	return q->dev;
-}
-
-const struct vgpu_queue_config *vgpu_queue_config(struct vgpu_queue *q)
-{
-	return &q->cfg;
-}
-
-static uint64_t unwrap(struct vgpu_queue *q, uint64_t wptr)
-{
-	uint64_t rptr = __atomic_load_n(&q->rptr, __ATOMIC_ACQUIRE);
-
-	if (wptr - rptr <= q->cfg.size_dw)
-		return wptr;
-	return rptr + ((wptr - rptr) & (q->cfg.size_dw - 1));
+	return (struct queue *)q;
 }
 
 static void kill_queue(struct vgpu_queue *q)
 {
-	__atomic_store_n(&q->dead, true, __ATOMIC_RELEASE);
-}
-
-bool vgpu_queue_started(struct vgpu_queue *q)
-{
-	return __atomic_load_n(&q->started, __ATOMIC_ACQUIRE);
-}
-
-int vgpu_queue_where(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr)
-{
-	*rptr = __atomic_load_n(&q->rptr, __ATOMIC_ACQUIRE);
-	*wptr = unwrap(q, __atomic_load_n(&q->wptr, __ATOMIC_ACQUIRE));
-	return __atomic_load_n(&q->error, __ATOMIC_ACQUIRE);
+	__atomic_store_n(&of(q)->dead, true, __ATOMIC_RELEASE);
 }
 
 bool vgpu_queue_stopping(struct vgpu_queue *q)
 {
 	if (++checks > MAX_CHECKS)
 		kill_queue(q);
-	return __atomic_load_n(&q->dead, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&of(q)->dead, __ATOMIC_ACQUIRE);
 }
 
 int vgpu_queue_packet(struct vgpu_queue *q)
@@ -144,42 +108,6 @@ void vgpu_queue_kick(struct vgpu_queue *q, uint64_t wptr)
 		fuzz_queues_run();
 }
 
-static void doorbell(struct vgpu *dev, void *priv, uint32_t index, uint64_t value)
-{
-	struct vgpu_queue *q = priv;
-
-	(void)dev;
-	(void)index;
-	vgpu_queue_kick(q, value >> q->cfg.rptr_shift);
-}
-
-static void fetch(struct vgpu_queue *q, uint64_t pos)
-{
-	uint32_t at = pos & (q->cfg.size_dw - 1);
-	uint64_t n = FETCH_DW;
-	int r;
-
-	if (n > q->cfg.size_dw - at)
-		n = q->cfg.size_dw - at;
-	if (n > q->limit - pos)
-		n = q->limit - pos;
-	r = vgpu_mem_read(q->dev, &q->cfg.client, q->cfg.base + at * 4ull,
-			  q->fetch, n * 4);
-	if (r)
-		q->fetch_error = r;
-	q->fetched = pos;
-	q->fetched_end = pos + n;
-}
-
-uint32_t vgpu_queue_dword(struct vgpu_queue *q, uint64_t pos)
-{
-	if (pos >= q->limit)
-		return 0;
-	if (pos < q->fetched || pos >= q->fetched_end)
-		fetch(q, pos);
-	return q->fetch[pos - q->fetched];
-}
-
 int vgpu_queue_wait(struct vgpu_queue *q, bool (*ready)(void *arg), void *arg)
 {
 	unsigned int i;
@@ -191,108 +119,79 @@ int vgpu_queue_wait(struct vgpu_queue *q, bool (*ready)(void *arg), void *arg)
 	return -ECANCELED;
 }
 
-static void report_rptr(struct vgpu_queue *q)
+static void unlink_queue(struct queue *f)
 {
-	uint64_t rptr = q->rptr;
+	struct queue **p;
 
-	if (!q->cfg.rptr_report)
-		return;
-	if (q->cfg.rptr_report_wrapped)
-		rptr &= q->cfg.size_dw - 1;
-	vgpu_mem_write64(q->dev, &q->cfg.client, q->cfg.rptr_report & ~7ull,
-			 rptr << q->cfg.rptr_shift);
-}
-
-static void unlink_queue(struct vgpu_queue *q)
-{
-	struct vgpu_queue **p;
-
-	for (p = &queues; *p != q; p = &(*p)->next)
+	for (p = &queues; *p != f; p = &(*p)->next)
 		;
-	*p = q->next;
-}
-
-/* The first look at the write pointer in memory, as queue_thread() does. */
-static void look_once(struct vgpu_queue *q)
-{
-	struct vgpu_client poller = q->cfg.client;
-	uint64_t wptr;
-
-	__atomic_store_n(&q->started, true, __ATOMIC_RELEASE);
-	if (q->cfg.wptr_poll_kernel)
-		poller.vmid = 0;
-	if (q->cfg.wptr_poll &&
-	    !vgpu_mem_read64(q->dev, &poller, q->cfg.wptr_poll, &wptr) &&
-	    __atomic_load_n(&q->wptr, __ATOMIC_ACQUIRE) == q->cfg.wptr)
-		__atomic_store_n(&q->wptr, wptr >> q->cfg.rptr_shift, __ATOMIC_RELEASE);
-	report_rptr(q);
+	*p = f->next;
 }
 
 /* Up to the write pointer. */
-static void execute(struct vgpu_queue *q)
+static void execute(struct queue *f)
 {
-	int n = 0;
+	struct vgpu_queue *q = &f->q;
+	uint64_t wptr;
+	int n;
 
-	if (!q->started)
-		look_once(q);
-	q->seen = __atomic_load_n(&q->wptr, __ATOMIC_ACQUIRE);
-	q->limit = unwrap(q, q->seen);
-	q->fetched = q->fetched_end = 0;
-	q->fetch_error = 0;
+	if (!q->started) {
+		/* the first look at the write pointer in memory, as queue_thread() does */
+		if (queue_poll_wptr(q, &wptr) &&
+		    __atomic_load_n(&q->wptr, __ATOMIC_ACQUIRE) == q->cfg.wptr)
+			__atomic_store_n(&q->wptr, wptr, __ATOMIC_RELEASE);
+		queue_begin(q);
+	}
+	f->seen = __atomic_load_n(&q->wptr, __ATOMIC_ACQUIRE);
+	queue_set_limit(q, f->seen);
 	while (q->rptr != q->limit && !vgpu_queue_stopping(q)) {
 		if (++packets > MAX_PACKETS)
 			kill_queue(q);
-		vgpu_queue_dword(q, q->rptr);
-		n = q->fetch_error;
-		if (!n)
-			n = q->cfg.exec(q, q->cfg.priv, q->rptr, q->limit);
+		n = queue_execute(q);
 		if (!n)
 			break;
-		if (n > 0 && (uint64_t)n > q->limit - q->rptr)
-			n = -EINVAL;
 		if (n < 0) {
-			__atomic_store_n(&q->error, n, __ATOMIC_RELEASE);
+			queue_halt(q, n);
 			kill_queue(q);
 			break;
 		}
-		__atomic_store_n(&q->rptr, q->rptr + n, __ATOMIC_RELEASE);
-		report_rptr(q);
+		queue_advance(q, n);
 	}
 }
 
 /* The lock is held. */
-static struct vgpu_queue *next(void)
+static struct queue *next(void)
 {
-	struct vgpu_queue *q;
+	struct queue *f;
 
-	for (q = queues; q; q = q->next)
-		if (!q->running && !__atomic_load_n(&q->dead, __ATOMIC_ACQUIRE) &&
-		    (!q->started ||
-		     q->seen != __atomic_load_n(&q->wptr, __ATOMIC_ACQUIRE)))
+	for (f = queues; f; f = f->next)
+		if (!f->running && !__atomic_load_n(&f->dead, __ATOMIC_ACQUIRE) &&
+		    (!f->q.started ||
+		     f->seen != __atomic_load_n(&f->q.wptr, __ATOMIC_ACQUIRE)))
 			break;
-	return q;
+	return f;
 }
 
 void fuzz_queues_run(void)
 {
-	struct vgpu_queue *q;
+	struct queue *f;
 
 	busy = true;
 	pthread_mutex_lock(&lock);
 	/* A packet may start and stop queues: begin anew after each queue. */
-	while ((q = next())) {
-		q->running = true;
-		q->runner = pthread_self();
+	while ((f = next())) {
+		f->running = true;
+		f->runner = pthread_self();
 		pthread_mutex_unlock(&lock);
-		execute(q);
+		execute(f);
 		pthread_mutex_lock(&lock);
-		q->running = false;
-		if (q->orphan) {
-			unlink_queue(q);
+		f->running = false;
+		if (f->orphan) {
+			unlink_queue(f);
 			pthread_mutex_unlock(&lock);
-			if (q->cfg.release)
-				q->cfg.release(q->cfg.priv);
-			free(q);
+			if (f->q.cfg.release)
+				f->q.cfg.release(f->q.cfg.priv);
+			free(f);
 			pthread_mutex_lock(&lock);
 		}
 		pthread_cond_broadcast(&idle);
@@ -304,62 +203,55 @@ void fuzz_queues_run(void)
 struct vgpu_queue *vgpu_queue_start(struct vgpu *dev,
 				    const struct vgpu_queue_config *cfg, int *err)
 {
-	struct vgpu_queue *q;
+	struct queue *f;
 
-	*err = -EINVAL;
-	if (!cfg->size_dw || (cfg->size_dw & (cfg->size_dw - 1)) ||
-	    cfg->rptr_shift > 3)
-		return NULL;
 	*err = -ENOMEM;
-	q = calloc(1, sizeof(*q));
-	if (!q)
+	f = calloc(1, sizeof(*f));
+	if (!f)
 		return NULL;
-	q->dev = dev;
-	q->cfg = *cfg;
-	q->rptr = cfg->rptr;
-	q->wptr = cfg->wptr;
-	if (cfg->doorbell != UINT32_MAX) {
-		*err = vgpu_doorbell_bind(dev, cfg->doorbell, doorbell, q);
-		if (*err) {
-			free(q);
-			return NULL;
-		}
+	*err = queue_init(&f->q, dev, cfg);
+	if (!*err)
+		*err = queue_bind(&f->q);
+	if (*err) {
+		free(f);
+		return NULL;
 	}
-	*err = 0;
 	pthread_mutex_lock(&lock);
-	q->next = queues;
-	queues = q;
+	f->next = queues;
+	queues = f;
 	pthread_mutex_unlock(&lock);
-	return q;
+	return &f->q;
 }
 
 bool vgpu_queue_stop(struct vgpu_queue *q, uint64_t *rptr, uint64_t *wptr)
 {
+	struct queue *f = of(q);
 	unsigned int depth;
+	uint64_t r, w;
 	bool orphan;
 
-	if (q->cfg.doorbell != UINT32_MAX)
-		vgpu_doorbell_unbind(q->dev, q->cfg.doorbell);
+	queue_unbind(q);
 	kill_queue(q);
 	pthread_mutex_lock(&lock);
-	if (q->running && pthread_equal(q->runner, pthread_self())) {
-		q->orphan = true;
+	if (f->running && pthread_equal(f->runner, pthread_self())) {
+		f->orphan = true;
 	} else {
 		depth = vgpu_reg_lock_suspend(q->dev);
-		while (q->running)
+		while (f->running)
 			pthread_cond_wait(&idle, &lock);
-		unlink_queue(q);
+		unlink_queue(f);
 		pthread_mutex_unlock(&lock);
 		vgpu_reg_lock_resume(q->dev, depth);
 		pthread_mutex_lock(&lock);
 	}
+	vgpu_queue_where(q, &r, &w);
 	if (rptr)
-		*rptr = q->rptr;
+		*rptr = r;
 	if (wptr)
-		*wptr = unwrap(q, q->wptr);
-	orphan = q->orphan;
+		*wptr = w;
+	orphan = f->orphan;
 	pthread_mutex_unlock(&lock);
 	if (!orphan)
-		free(q);
+		free(f);
 	return !orphan;
 }

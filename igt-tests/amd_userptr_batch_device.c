@@ -22,6 +22,7 @@
 
 #include "igt.h"
 #include "igt_kmod.h"
+#include "lib/amdgpu/amd_userptr_batch_debug.h"
 #include "lib/amdgpu/amd_userptr_batch_life.h"
 #include "lib/amdgpu/amd_userptr_slot.h"
 
@@ -45,22 +46,6 @@ static const struct batch_layout large = { 256, 4, 0, 1, BATCH_MIXED, BATCH_SHUF
  */
 
 static struct batch_slot slot;
-
-static bool read_file(const char *path, char *text, size_t size)
-{
-	int fd = open(path, O_RDONLY);
-	ssize_t n;
-
-	if (fd < 0)
-		return false;
-	n = read(fd, text, size - 1);
-	close(fd);
-	if (n < 0)
-		return false;
-	text[n] = 0;
-	text[strcspn(text, "\n")] = 0;
-	return true;
-}
 
 /*
  * The device is what it was, whatever the subtest before has left. The function without
@@ -271,7 +256,7 @@ static void suspend(const struct level *level, const struct condition *what)
 	batch_left_begin(&gpu, &left);
 	batch_owner_init(&o, fd, &large, OLD);
 	what->make(&o);
-	read_file(TEST_DELAY, delay, sizeof(delay));
+	batch_read_file(TEST_DELAY, delay, sizeof(delay));
 	batch_sysfs_write(TEST_DELAY, "1");
 	igt_set_autoresume_delay(5);
 	igt_system_suspend_autoresume(level->state, level->test);
@@ -389,7 +374,7 @@ static void parameters_read(struct parameters *p)
 		one = &p->list[p->n];
 		snprintf(one->name, sizeof(one->name), "%s", e->d_name);
 		snprintf(path, sizeof(path), PARAMETERS "/%s", e->d_name);
-		p->n += read_file(path, one->value, sizeof(one->value));
+		p->n += batch_read_file(path, one->value, sizeof(one->value));
 	}
 	closedir(dir);
 }
@@ -426,7 +411,7 @@ static int references(void)
 {
 	char text[32];
 
-	return read_file("/sys/module/" MODULE "/refcnt", text, sizeof(text)) ?
+	return batch_read_file("/sys/module/" MODULE "/refcnt", text, sizeof(text)) ?
 	       atoi(text) : -1;
 }
 

@@ -25,6 +25,7 @@
 #include "lib/amdgpu/amd_engine_control.h"
 #include "lib/amdgpu/amd_userptr_batch.h"
 #include "lib/amdgpu/amd_userptr_batch_life.h"
+#include "lib/amdgpu/amd_userptr_kinds.h"
 
 IGT_TEST_DESCRIPTION("Memory changes while a job that uses it is in flight");
 
@@ -228,19 +229,6 @@ static const struct moment {
 	{ "within-ahead", 1, 32 - 3 },
 };
 
-static bool have_swap(void)
-{
-	FILE *f = fopen("/proc/swaps", "r");
-	char line[256];
-	int lines = 0;
-
-	while (f && fgets(line, sizeof(line), f))
-		lines++;
-	if (f)
-		fclose(f);
-	return lines > 1;
-}
-
 static void apply(struct change *c)
 {
 	c->event->apply(c, batch_range_ptr(c->pieces, c->range),
@@ -379,7 +367,7 @@ static void inflight(int fd, const struct event *event, const struct direction *
 	pid_t task;
 
 	require_all();
-	igt_require_f(!event->swap || have_swap(), "no swap\n");
+	igt_require_f(!event->swap || kinds_have_swap(), "no swap\n");
 	batch_gpu_init(&gpu, fd, BATCH_PAGE);
 	batch_left_begin(&gpu, &left);
 	link_init(&link);

@@ -25,6 +25,7 @@
 
 #include "igt.h"
 #include "lib/amdgpu/amd_userptr_batch.h"
+#include "lib/amdgpu/amd_userptr_kinds.h"
 
 IGT_TEST_DESCRIPTION("Memory changes while the GPU is told to use it");
 
@@ -613,19 +614,6 @@ write_file(const char *path, const char *format, ...)
 	return !fclose(f) && good;
 }
 
-static bool have_swap(void)
-{
-	FILE *f = fopen("/proc/swaps", "r");
-	char line[256];
-	int lines = 0;
-
-	while (f && fgets(line, sizeof(line), f))
-		lines++;
-	if (f)
-		fclose(f);
-	return lines > 1;
-}
-
 static void reclaim_child(int fd)
 {
 	static const struct batch_layout layout = { 96, 64, 0, 1, BATCH_ANON, BATCH_SHUFFLED };
@@ -663,7 +651,7 @@ static void livelock_reclaim(int fd)
 {
 	bool limited;
 
-	igt_require_f(have_swap(), "no swap\n");
+	igt_require_f(kinds_have_swap(), "no swap\n");
 	/* may be on already, or not be ours to switch on */
 	write_file(CGROUP_ROOT "/cgroup.subtree_control", "+memory");
 	igt_require_f(!mkdir(CGROUP, 0755) || errno == EEXIST,

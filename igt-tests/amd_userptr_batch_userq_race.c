@@ -47,8 +47,6 @@ static const struct batch_layout mixed = { 64, 2, 1, 1, BATCH_MIXED, BATCH_SHUFF
  * @compute:			compute
  * @sdma:			SDMA
  */
-#define STORM_JOBS 3
-
 static const struct storm {
 	const char *name;
 	const struct view_change *change;
@@ -61,18 +59,10 @@ static const struct storm {
 
 static void storm(int fd, const struct storm *what, enum userq_kind kind)
 {
-	struct view_storm storm;
 	struct scene s;
-	unsigned int i;
 
 	scene_init(&s, fd, what->layout, true, BATCH_RW, kind);
-	view_storm_start(&storm, &s.v, what->change, OLD);
-	for (i = 0; i < STORM_JOBS; i++)
-		view_storm_read(&storm, &s.q);
-	i = view_storm_stop(&storm);
-	igt_info("%u rounds\n", i);
-	view_read(&s.v, &s.q);
-	view_write(&s.v, &s.q, i + 1);
+	scene_storm(&s, what->change);
 	scene_fini(&s);
 }
 

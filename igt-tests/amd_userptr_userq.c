@@ -509,25 +509,15 @@ static void replace(int fd, const struct replacement *how, enum userq_kind kind)
  * @compute:			compute
  * @sdma:			SDMA
  */
-#define STORM_JOBS 3
-
 static const struct view_change * const storms[] = { VIEW_DONTNEED, VIEW_MAP_OVER };
 
 static void storm(int fd, const struct view_change *change, enum userq_kind kind)
 {
 	static const struct batch_layout layout = { 32, 2, 0, 1, BATCH_ANON, BATCH_SHUFFLED };
-	struct view_storm storm;
 	struct scene s;
-	unsigned int i;
 
 	scene_init(&s, fd, &layout, false, BATCH_RW, kind);
-	view_storm_start(&storm, &s.v, change, OLD);
-	for (i = 0; i < STORM_JOBS; i++)
-		view_storm_read(&storm, &s.q);
-	i = view_storm_stop(&storm);
-	igt_info("%u rounds\n", i);
-	view_read(&s.v, &s.q);
-	view_write(&s.v, &s.q, i + 1);
+	scene_storm(&s, change);
 	scene_fini(&s);
 }
 

@@ -437,10 +437,21 @@ void view_write(struct view *v, struct userq *q, uint32_t seed)
 /* Between two changes of a storm, in microseconds */
 #define STORM_PAUSE 20000
 #define STORM_STEP 2
+#define STORM_JOBS 3
+
+/* A thread that takes every STORM_STEP-th range away all the time; the others are let alone. */
+struct storm {
+	struct view *v;
+	const struct view_change *change;
+	pthread_t thread;
+	int stop;
+	uint32_t begun;		/* seed that the thread is writing or has written */
+	uint32_t ended;		/* seed that the thread has written everywhere */
+};
 
 static void *storm(void *data)
 {
-	struct view_storm *t = data;
+	struct storm *t = data;
 	uint32_t seed = t->ended;
 
 	while (!__atomic_load_n(&t->stop, __ATOMIC_ACQUIRE)) {
@@ -454,20 +465,6 @@ static void *storm(void *data)
 		usleep(STORM_PAUSE);
 	}
 	return NULL;
-}
-
-/**
- * view_storm_start:
- * @t: to be started
- * @v: view, whose memory all holds the pattern of @seed
- * @change: how memory is taken away; must need nothing of the system
- * @seed: pattern of the memory; the thread uses those behind it
- */
-void view_storm_start(struct view_storm *t, struct view *v,
-		      const struct view_change *change, uint32_t seed)
-{
-	*t = (struct view_storm) { .v = v, .change = change, .begun = seed, .ended = seed };
-	igt_assert_eq(pthread_create(&t->thread, NULL, storm, t), 0);
 }
 
 /* Each word is zero, as new memory is, or has the pattern of one of these seeds. */
@@ -498,15 +495,11 @@ static void check_one_of(const uint32_t *w, uint64_t size, uint64_t offset, uint
 	}
 }
 
-/**
- * view_storm_read:
- * @t: storm
- * @q: queue
- *
- * Asserts that the GPU sees what the memory held at some time during the copy, nothing
- * of before it, and that the queue gets on.
+/*
+ * The GPU sees what the memory held at some time during the copy, nothing of before it,
+ * and the queue gets on.
  */
-void view_storm_read(struct view_storm *t, struct userq *q)
+static void storm_read(struct storm *t, struct userq *q)
 {
 	const uint8_t *seen = q->staging.cpu;
 	struct view *v = t->v;
@@ -530,19 +523,6 @@ void view_storm_read(struct view_storm *t, struct userq *q)
 			check_one_of(p, batch_range_size(v->pieces, i), v->pieces->offsets[i],
 				     first, end);
 	}
-}
-
-/**
- * view_storm_stop:
- * @t: storm
- *
- * Returns: how often the thread has taken the memory away.
- */
-uint32_t view_storm_stop(struct view_storm *t)
-{
-	__atomic_store_n(&t->stop, 1, __ATOMIC_RELEASE);
-	igt_assert_eq(pthread_join(t->thread, NULL), 0);
-	return t->ended;
 }
 
 /**
@@ -580,4 +560,27 @@ void scene_fini(struct scene *s)
 	userq_fini(&s->q);
 	view_fini(&s->v);
 	userq_file_fini(&s->gpu);
+}
+
+/**
+ * scene_storm:
+ * @s: scene, as scene_init() has left it
+ * @change: how memory is taken away; must need nothing of the system
+ *
+ * A thread takes every second range away all the time while the queue reads. Asserts that
+ * each read sees what the memory held meanwhile, and afterwards that all is as it should be.
+ */
+void scene_storm(struct scene *s, const struct view_change *change)
+{
+	struct storm t = { .v = &s->v, .change = change, .begun = SCENE_SEED, .ended = SCENE_SEED };
+	unsigned int i;
+
+	igt_assert_eq(pthread_create(&t.thread, NULL, storm, &t), 0);
+	for (i = 0; i < STORM_JOBS; i++)
+		storm_read(&t, &s->q);
+	__atomic_store_n(&t.stop, 1, __ATOMIC_RELEASE);
+	igt_assert_eq(pthread_join(t.thread, NULL), 0);
+	igt_info("%u rounds\n", t.ended - SCENE_SEED);
+	view_read(&s->v, &s->q);
+	view_write(&s->v, &s->q, t.ended + 1);
 }

@@ -71,24 +71,6 @@ struct view_taker {
 	int done;
 };
 
-/**
- * struct view_storm - a thread that takes memory away all the time
- * @v: view; every second range is in the storm, the others are let alone
- * @change: how it is taken away
- * @thread: the thread
- * @stop: it shall end
- * @begun: seed that the thread is writing or has written
- * @ended: seed that the thread has written everywhere
- */
-struct view_storm {
-	struct view *v;
-	const struct view_change *change;
-	pthread_t thread;
-	int stop;
-	uint32_t begun;
-	uint32_t ended;
-};
-
 #define VIEW_CHANGES 8
 extern const struct view_change view_changes[VIEW_CHANGES];
 /* the first of them, for tests that want just any */
@@ -114,6 +96,7 @@ struct scene {
 void scene_init(struct scene *s, int fd, const struct batch_layout *layout, bool batch,
 		uint32_t flags, enum userq_kind kind);
 void scene_fini(struct scene *s);
+void scene_storm(struct scene *s, const struct view_change *change);
 
 /* life */
 void view_init(struct view *v, struct batch_gpu *gpu, const struct batch_layout *layout,
@@ -132,10 +115,6 @@ void view_taker_start(struct view_taker *t, struct view *v,
 		      const struct view_change *change, uint32_t seed);
 void view_taker_blocks(struct view_taker *t);
 void view_taker_join(struct view_taker *t);
-void view_storm_start(struct view_storm *t, struct view *v,
-		      const struct view_change *change, uint32_t seed);
-void view_storm_read(struct view_storm *t, struct userq *q);
-uint32_t view_storm_stop(struct view_storm *t);
 
 /* what the GPU sees and does */
 void view_emit_read(struct view *v, struct userq *q);

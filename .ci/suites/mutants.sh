@@ -29,7 +29,7 @@ mutants()
 	flush-missing|_vm.c|s/last && up->flush/false/||$batch
 	fragments-across-ranges|_vm.c|s/up->batch->ranges.starts, up->last_update/NULL, up->last_update/||$batch
 	wrong-page-of-range|_vm.c|s/flags, span->first << PAGE_SHIFT, 0, mem,/flags, 0, 0, mem,/||$batch
-	all-ranges-written|_vm.c|s/^\t\tif (!fresh) {$/\t\tif (false) {/||${batch}_debug --run-subtest restore-only-changed*
+	all-ranges-written|_vm.c|s/^\t\tif (!fresh) {$/\t\tif (false) {/; s/(fresh \&\& up->writes \&\&$/(up->writes \&\&/||${batch}_debug --run-subtest restore-only-changed*
 	dma-mapping-kept|_mn.c|s/^\t\t\tamdgpu_userptr_batch_dma_unmap(batch, r);$//|--iommu|$batch
 	dma-mapping-for-writing|_dma.c|s/READONLY ? DMA_TO_DEVICE :/READONLY ? DMA_FROM_DEVICE :/|--iommu|$batch --run-subtest readonly
 	not-marked-dirty|_dma.c|s/^\tamdgpu_userptr_mark_dirty(batch, r);$//||${batch}_pages --run-subtest kept-*

@@ -31,7 +31,6 @@ mutants()
 	wrong-page-of-range|_vm.c|s/flags, span->first << PAGE_SHIFT, 0, mem,/flags, 0, 0, mem,/||$batch
 	all-ranges-written|_vm.c|s/^\t\tif (!fresh) {$/\t\tif (false) {/; s/(fresh \&\& up->writes \&\&$/(up->writes \&\&/||${batch}_debug --run-subtest restore-only-changed*
 	dma-mapping-kept|_mn.c|s/^\t\t\tamdgpu_userptr_batch_dma_unmap(batch, r);$//|--iommu|$batch
-	dma-mapping-for-writing|_dma.c|s/READONLY ? DMA_TO_DEVICE :/READONLY ? DMA_FROM_DEVICE :/|--iommu|$batch --run-subtest readonly
 	not-marked-dirty|_dma.c|s/^\tamdgpu_userptr_mark_dirty(batch, r);$//||${batch}_pages --run-subtest kept-*
 	bytes-not-returned|.c|s/^\tatomic64_sub(batch->accounted, &mgr->bytes);$//||${batch}_uapi
 	owner-not-checked|.c|s/^\treturn bo->userptr_batch->mm;$/\treturn current->mm;/||${batch}_life --run-subtest inherit-*

@@ -108,6 +108,8 @@ objects()
 		*/amdgpu_amdkfd*) grep -q '^CONFIG_HSA_AMD=y' "$OBJ/.config" || continue ;;
 		*/amdgpu_hmm.c) grep -q '^CONFIG_HMM_MIRROR=y' "$OBJ/.config" || continue ;;
 		*/tests/*) continue ;;
+		# the rest of amd is built from there, and by no other name
+		drivers/gpu/drm/amd/[!/]*/*) [ "${f#"$AMDGPU"/}" != "$f" ] || f=$AMDGPU/../${f#drivers/gpu/drm/amd/} ;;
 		esac
 		[ "$f" = "${f%.c}" ] || echo "${f%.c}.o"
 	done | sort -u

@@ -41,7 +41,7 @@ mutants()
 	userptr-placed-too-early|$fixes/fix-06*|s/^+\t\tif (amdgpu_ttm_tt_is_userptr(bo->tbo\.ttm)) {$/+\t\tif (false) {/||$userq --run-subtest many-64-novalidate-sdma
 	restarted-before-restore|$fixes/fix-06*|s/^+\tret = amdgpu_userq_update_vm(rs);$/+\tret = 0;/||$userq --run-subtest follow-one-*
 	restore-forgotten|$fixes/fix-07*|s/^+\t\tamdgpu_userq_retry_restore(uq_mgr);$/+\t\t;/||${batch}_userq --run-subtest gone-alone-*
-	mapped-late|$fixes/fix-08*|s/^+\treturn armed;$/+\treturn false;/||$userq --run-subtest map-late-*
+	mapped-late|$fixes/fix-08*|s/^+\treturn armed;$/+\treturn false;/; s/^+\tdma_fence_wait(ev_fence, false);$/+\t;/||$userq --run-subtest map-late-*
 	EOF
 }
 

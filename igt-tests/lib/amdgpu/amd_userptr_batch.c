@@ -376,6 +376,29 @@ void batch_buffer_fini(struct batch_buffer *b)
 	do_or_die(amdgpu_bo_free(b->bo));
 }
 
+/*
+ * The first notifier of a process makes the kernel take a lock of each of its VMAs at a
+ * time (mm_take_all_locks()), and lockdep counts no more than 2047 of a kind. So with
+ * lockdep the first one is inserted before there are that many.
+ */
+static void first_notifier(int fd)
+{
+	struct drm_amdgpu_gem_userptr userptr = {
+		.size = BATCH_PAGE,
+		.flags = AMDGPU_GEM_USERPTR_REGISTER | AMDGPU_GEM_USERPTR_ANONONLY,
+	};
+	void *page;
+
+	if (access("/proc/lockdep_stats", F_OK))
+		return;
+	page = mmap(NULL, BATCH_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	igt_assert(page != MAP_FAILED);
+	userptr.addr = (uintptr_t)page;
+	do_ioctl(fd, DRM_IOCTL_AMDGPU_GEM_USERPTR, &userptr);
+	do_or_die(drmCloseBufferHandle(fd, userptr.handle));
+	do_or_die(munmap(page, BATCH_PAGE));
+}
+
 static void gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size,
 		     uint64_t leave, bool rings)
 {
@@ -388,6 +411,7 @@ static void gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size,
 		      getpagesize());
 	memset(gpu, 0, sizeof(*gpu));
 	gpu->fd = fd;
+	first_notifier(fd);
 	/* not deduplicated: in a child process the parent's is another file */
 	do_or_die(amdgpu_device_initialize2(fd, false, &major, &minor, &gpu->dev));
 	r = amdgpu_query_info(gpu->dev, AMDGPU_INFO_GEM_USERPTR_BATCH,

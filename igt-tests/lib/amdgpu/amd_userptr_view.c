@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "igt.h"
@@ -434,7 +435,7 @@ void view_write(struct view *v, struct userq *q, uint32_t seed)
  * storm it was written.
  */
 
-/* Between two changes of a storm, in microseconds */
+/* The least time between two changes of a storm, in microseconds */
 #define STORM_PAUSE 20000
 #define STORM_STEP 2
 #define STORM_JOBS 3
@@ -443,6 +444,7 @@ void view_write(struct view *v, struct userq *q, uint32_t seed)
 struct storm {
 	struct view *v;
 	const struct view_change *change;
+	unsigned int pause;	/* microseconds */
 	pthread_t thread;
 	int stop;
 	uint32_t begun;		/* seed that the thread is writing or has written */
@@ -462,7 +464,7 @@ static void *storm(void *data)
 		 * Nothing holds up who takes his own memory away without a pause,
 		 * and then the queues never get all of it at the same time.
 		 */
-		usleep(STORM_PAUSE);
+		usleep(t->pause);
 	}
 	return NULL;
 }
@@ -572,15 +574,31 @@ void scene_fini(struct scene *s)
  */
 void scene_storm(struct scene *s, const struct view_change *change)
 {
-	struct storm t = { .v = &s->v, .change = change, .begun = SCENE_SEED, .ended = SCENE_SEED };
-	unsigned int i;
+	struct storm t = {
+		.v = &s->v,
+		.change = change,
+		.pause = STORM_PAUSE,
+		.begun = SCENE_SEED + 1,
+		.ended = SCENE_SEED + 1,
+	};
+	struct timespec begin, end;
+	unsigned int i, us;
+
+	/* as long as a restore takes, which is many times as long on a debug kernel */
+	view_change(&s->v, change, STORM_STEP, t.ended);
+	do_or_die(clock_gettime(CLOCK_MONOTONIC, &begin));
+	view_read(&s->v, &s->q);
+	do_or_die(clock_gettime(CLOCK_MONOTONIC, &end));
+	us = (end.tv_sec - begin.tv_sec) * 1000000 + (end.tv_nsec - begin.tv_nsec) / 1000;
+	if (us > t.pause)
+		t.pause = us;
 
 	igt_assert_eq(pthread_create(&t.thread, NULL, storm, &t), 0);
 	for (i = 0; i < STORM_JOBS; i++)
 		storm_read(&t, &s->q);
 	__atomic_store_n(&t.stop, 1, __ATOMIC_RELEASE);
 	igt_assert_eq(pthread_join(t.thread, NULL), 0);
-	igt_info("%u rounds\n", t.ended - SCENE_SEED);
+	igt_info("%u rounds, %u ms between two\n", t.ended - SCENE_SEED - 1, t.pause / 1000);
 	view_read(&s->v, &s->q);
 	view_write(&s->v, &s->q, t.ended + 1);
 }

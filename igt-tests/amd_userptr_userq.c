@@ -397,8 +397,12 @@ static void busy(int fd, bool gpu_writes, enum userq_kind kind)
 /**
  * SUBTEST: replace-%s-%s
  * Description: A GPU address that a %arg[2] queue has used is given other memory while
- *	the queue runs, by %arg[1]. Page tables may be written by the CPU
- *	(module parameter vm_update_mode=3): the queue's translations must go.
+ *	the queue runs, by %arg[1].
+ *
+ * SUBTEST: replace-bo-%s-%s
+ * Description: The same with ordinary BOs, for which the queue is not stopped. Page tables
+ *	may be written by the CPU (module parameter vm_update_mode=3): the
+ *	queue's translations must go all the same.
  *
  * arg[1]:
  *
@@ -457,7 +461,28 @@ static const struct replacement {
 	{ "close", replace_close },
 };
 
-static void replace(int fd, const struct replacement *how, enum userq_kind kind)
+/* An ordinary BO in the place of what view_create() makes, with the same contents. */
+static void create_ordinary(struct view *v, struct userq *q)
+{
+	union drm_amdgpu_gem_create args = {
+		.in = {
+			.bo_size = v->pieces->size,
+			.alignment = BATCH_PAGE,
+			.domains = AMDGPU_GEM_DOMAIN_GTT,
+		},
+	};
+
+	do_ioctl(v->gpu->fd, DRM_IOCTL_AMDGPU_GEM_CREATE, &args);
+	v->handles[v->num_handles++] = args.out.handle;
+	igt_assert_eq(__batch_va(v->gpu->fd, args.out.handle, AMDGPU_VA_OP_MAP, v->va, 0,
+				 v->pieces->size, AMDGPU_VM_PAGE_READABLE |
+				 AMDGPU_VM_PAGE_WRITEABLE | AMDGPU_VM_MTYPE_UC), 0);
+	userq_settle(v->gpu);
+	batch_fill_words(q->staging.cpu, v->pieces->size, 0, v->seeds[0]);
+	userq_copy(q, v->va, q->staging.va, v->pieces->size);
+}
+
+static void replace(int fd, const struct replacement *how, bool ordinary, enum userq_kind kind)
 {
 	static const struct batch_layout layout = { 1, 32, 0, 1, BATCH_ANON, BATCH_ASCENDING };
 	struct view from, to;
@@ -469,8 +494,13 @@ static void replace(int fd, const struct replacement *how, enum userq_kind kind)
 	view_init(&from, &gpu, &layout, false, BATCH_RW, OLD);
 	view_init(&to, &gpu, &layout, false, BATCH_RW, NEXT);
 	userq_init(&q, &gpu, kind, from.pieces->size);
-	view_create(&from);
-	view_create(&to);
+	if (ordinary) {
+		create_ordinary(&from, &q);
+		create_ordinary(&to, &q);
+	} else {
+		view_create(&from);
+		view_create(&to);
+	}
 	/* now the engine has translations for both */
 	view_read(&from, &q);
 	view_read(&to, &q);
@@ -484,8 +514,14 @@ static void replace(int fd, const struct replacement *how, enum userq_kind kind)
 	/* a write must not hit what was there before */
 	batch_fill_words(q.staging.cpu, from.pieces->size, 0, NEXT + 1);
 	userq_copy(&q, from.va, q.staging.va, from.pieces->size);
-	batch_check(to.pieces, NEXT + 1);
-	batch_check(from.pieces, OLD);
+	if (ordinary) {
+		memset(q.staging.cpu, 0xa5, from.pieces->size);
+		userq_copy(&q, q.staging.va, to.va, to.pieces->size);
+		batch_check_words(q.staging.cpu, to.pieces->size, 0, NEXT + 1, "GPU");
+	} else {
+		batch_check(to.pieces, NEXT + 1);
+		batch_check(from.pieces, OLD);
+	}
 
 	userq_fini(&q);
 	view_fini(&to);
@@ -592,7 +628,10 @@ int igt_main()
 			igt_describe("Other memory at an address that a user queue used");
 			igt_subtest_f("replace-%s-%s", replacements[i].name,
 				      userq_kinds[k].name)
-				replace(fd, &replacements[i], k);
+				replace(fd, &replacements[i], false, k);
+			igt_subtest_f("replace-bo-%s-%s", replacements[i].name,
+				      userq_kinds[k].name)
+				replace(fd, &replacements[i], true, k);
 		}
 	}
 

@@ -35,7 +35,7 @@ mutants()
 	bytes-not-returned|.c|s/^\tatomic64_sub(batch->accounted, &mgr->bytes);$//||${batch}_uapi
 	owner-not-checked|.c|s/^\treturn bo->userptr_batch->mm;$/\treturn current->mm;/||${batch}_life --run-subtest inherit-*
 	final-check-missing-userq|$fixes/fix-06*|s/^+\telse if (!amdgpu_userq_userptrs_valid(rs))$/+\telse if (false)/||${batch}_userq_race --run-subtest storm-*-sdma
-	tlb-flush-by-cpu-missing|$fixes/fix-02*|s/^+\tif (!fence)$/+\tif (!fence ? true : !*fence) { tlb_cb->vm = vm; amdgpu_vm_tlb_seq_cb(NULL, \&tlb_cb->cb); return; }/; s/^+\t\tfence = \&flush;$/+\t\t;/|--module-args "fw_load_type=0 dpm=1 dc=0 user_queue=1 vm_update_mode=3"|$userq --run-subtest replace-*
+	tlb-flush-by-cpu-missing|$fixes/fix-02*|s/^+\tif (!fence)$/+\tif (!fence ? true : !*fence) { tlb_cb->vm = vm; amdgpu_vm_tlb_seq_cb(NULL, \&tlb_cb->cb); return; }/; s/^+\t\tfence = \&flush;$/+\t\t;/|--module-args "fw_load_type=0 dpm=1 dc=0 user_queue=1 vm_update_mode=3"|$userq --run-subtest replace-bo-*
 	dpm-oops|$fixes/fix-03*|drop|--module-args "fw_load_type=0 dpm=0 dc=0 user_queue=1"|$userq --run-subtest bo-first-sdma
 	first-list-only|$fixes/fix-06*|s/^+\t\t&vm->individual\.needs_update,$/+/||$userq --run-subtest follow-one-*
 	userptr-placed-too-early|$fixes/fix-06*|s/^+\t\tif (amdgpu_ttm_tt_is_userptr(bo->tbo\.ttm)) {$/+\t\tif (false) {/||$userq --run-subtest many-64-novalidate-sdma

@@ -397,12 +397,9 @@ static void busy(int fd, bool gpu_writes, enum userq_kind kind)
 /**
  * SUBTEST: replace-%s-%s
  * Description: A GPU address that a %arg[2] queue has used is given other memory while
- *	the queue runs, by %arg[1].
- *
- * SUBTEST: replace-bo-%s-%s
- * Description: The same with ordinary BOs, for which the queue is not stopped. Page tables
- *	may be written by the CPU (module parameter vm_update_mode=3): the
- *	queue's translations must go all the same.
+ *	the queue runs, by %arg[1]. Page tables may be written by the CPU
+ *	(module parameter vm_update_mode=3): the queue's translations must go. For
+ *	ordinary BOs the queue is not stopped.
  *
  * arg[1]:
  *
@@ -410,6 +407,10 @@ static void busy(int fd, bool gpu_writes, enum userq_kind kind)
  * @clear:			AMDGPU_VA_OP_CLEAR, and a new mapping
  * @unmap:			AMDGPU_VA_OP_UNMAP, and a new mapping
  * @close:			closing the BO, and a new mapping
+ * @bo-replace:			AMDGPU_VA_OP_REPLACE, ordinary BOs
+ * @bo-clear:			AMDGPU_VA_OP_CLEAR, ordinary BOs
+ * @bo-unmap:			AMDGPU_VA_OP_UNMAP, ordinary BOs
+ * @bo-close:			closing an ordinary BO
  *
  * arg[2]:
  *
@@ -454,11 +455,16 @@ static void replace_close(struct batch_gpu *gpu, struct view *from, struct view 
 static const struct replacement {
 	const char *name;
 	void (*apply)(struct batch_gpu *gpu, struct view *from, struct view *to);
+	bool ordinary;		/* BOs that are no userptrs */
 } replacements[] = {
-	{ "replace", replace_replace },
-	{ "clear", replace_clear },
-	{ "unmap", replace_unmap },
-	{ "close", replace_close },
+	{ "replace", replace_replace, false },
+	{ "clear", replace_clear, false },
+	{ "unmap", replace_unmap, false },
+	{ "close", replace_close, false },
+	{ "bo-replace", replace_replace, true },
+	{ "bo-clear", replace_clear, true },
+	{ "bo-unmap", replace_unmap, true },
+	{ "bo-close", replace_close, true },
 };
 
 /* An ordinary BO in the place of what view_create() makes, with the same contents. */
@@ -482,7 +488,7 @@ static void create_ordinary(struct view *v, struct userq *q)
 	userq_copy(q, v->va, q->staging.va, v->pieces->size);
 }
 
-static void replace(int fd, const struct replacement *how, bool ordinary, enum userq_kind kind)
+static void replace(int fd, const struct replacement *how, enum userq_kind kind)
 {
 	static const struct batch_layout layout = { 1, 32, 0, 1, BATCH_ANON, BATCH_ASCENDING };
 	struct view from, to;
@@ -494,7 +500,7 @@ static void replace(int fd, const struct replacement *how, bool ordinary, enum u
 	view_init(&from, &gpu, &layout, false, BATCH_RW, OLD);
 	view_init(&to, &gpu, &layout, false, BATCH_RW, NEXT);
 	userq_init(&q, &gpu, kind, from.pieces->size);
-	if (ordinary) {
+	if (how->ordinary) {
 		create_ordinary(&from, &q);
 		create_ordinary(&to, &q);
 	} else {
@@ -514,7 +520,7 @@ static void replace(int fd, const struct replacement *how, bool ordinary, enum u
 	/* a write must not hit what was there before */
 	batch_fill_words(q.staging.cpu, from.pieces->size, 0, NEXT + 1);
 	userq_copy(&q, from.va, q.staging.va, from.pieces->size);
-	if (ordinary) {
+	if (how->ordinary) {
 		memset(q.staging.cpu, 0xa5, from.pieces->size);
 		userq_copy(&q, q.staging.va, to.va, to.pieces->size);
 		batch_check_words(q.staging.cpu, to.pieces->size, 0, NEXT + 1, "GPU");
@@ -628,10 +634,7 @@ int igt_main()
 			igt_describe("Other memory at an address that a user queue used");
 			igt_subtest_f("replace-%s-%s", replacements[i].name,
 				      userq_kinds[k].name)
-				replace(fd, &replacements[i], false, k);
-			igt_subtest_f("replace-bo-%s-%s", replacements[i].name,
-				      userq_kinds[k].name)
-				replace(fd, &replacements[i], true, k);
+				replace(fd, &replacements[i], k);
 		}
 	}
 

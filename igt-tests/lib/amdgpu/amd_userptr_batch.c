@@ -377,26 +377,20 @@ void batch_buffer_fini(struct batch_buffer *b)
 }
 
 /*
- * The first notifier of a process makes the kernel take a lock of each of its VMAs at a
- * time (mm_take_all_locks()), and lockdep counts no more than 2047 of a kind. So with
- * lockdep the first one is inserted before there are that many.
+ * The first notifier of a process makes mm_take_all_locks() take a lock of each VMA, and
+ * lockdep counts no more than 2047 of a kind. So it is inserted before there are so many.
  */
 static void first_notifier(int fd)
 {
+	static uint8_t page[BATCH_PAGE] __attribute__((aligned(BATCH_PAGE)));
 	struct drm_amdgpu_gem_userptr userptr = {
-		.size = BATCH_PAGE,
-		.flags = AMDGPU_GEM_USERPTR_REGISTER | AMDGPU_GEM_USERPTR_ANONONLY,
+		.addr = (uintptr_t)page, .size = BATCH_PAGE, .flags = AMDGPU_GEM_USERPTR_REGISTER,
 	};
-	void *page;
 
 	if (access("/proc/lockdep_stats", F_OK))
 		return;
-	page = mmap(NULL, BATCH_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	igt_assert(page != MAP_FAILED);
-	userptr.addr = (uintptr_t)page;
 	do_ioctl(fd, DRM_IOCTL_AMDGPU_GEM_USERPTR, &userptr);
 	do_or_die(drmCloseBufferHandle(fd, userptr.handle));
-	do_or_die(munmap(page, BATCH_PAGE));
 }
 
 static void gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size,

@@ -401,20 +401,17 @@ static void gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size,
 	uint32_t major, minor;
 	int r;
 
-	igt_require_f(getpagesize() == BATCH_PAGE, "pages of %d bytes\n",
-		      getpagesize());
+	igt_require_f(getpagesize() == BATCH_PAGE, "pages of %d bytes\n", getpagesize());
 	memset(gpu, 0, sizeof(*gpu));
 	gpu->fd = fd;
 	first_notifier(fd);
 	/* not deduplicated: in a child process the parent's is another file */
 	do_or_die(amdgpu_device_initialize2(fd, false, &major, &minor, &gpu->dev));
-	r = amdgpu_query_info(gpu->dev, AMDGPU_INFO_GEM_USERPTR_BATCH,
-			      sizeof(gpu->info), &gpu->info);
+	r = amdgpu_query_info(gpu->dev, AMDGPU_INFO_GEM_USERPTR_BATCH, sizeof(gpu->info), &gpu->info);
 	igt_require_f(!r || !rings, "kernel without GEM_USERPTR_BATCH\n");
 	do_or_die(amdgpu_query_gpu_info(gpu->dev, &info));
 	igt_require_f(info.family_id >= AMDGPU_FAMILY_AI,
-		      "SDMA packets of family %u are not known here\n",
-		      info.family_id);
+		      "SDMA packets of family %u are not known here\n", info.family_id);
 	do_or_die(amdgpu_query_hw_ip_info(gpu->dev, AMDGPU_HW_IP_DMA, 0, &sdma));
 	igt_require_f(sdma.available_rings || !rings, "no SDMA ring for kernel submissions\n");
 

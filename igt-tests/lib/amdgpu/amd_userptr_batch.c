@@ -359,8 +359,7 @@ void batch_buffer_init(struct batch_gpu *gpu, struct batch_buffer *b, uint64_t s
 	do_or_die(amdgpu_bo_export(b->bo, amdgpu_bo_handle_type_kms, &b->handle));
 	do_or_die(amdgpu_bo_cpu_map(b->bo, &b->cpu));
 	do_or_die(amdgpu_va_range_alloc(gpu->dev, amdgpu_gpu_va_range_general,
-					size, BATCH_PAGE, 0, &b->va,
-					&b->va_handle, 0));
+					size, BATCH_PAGE, 0, &b->va, &b->va_handle, 0));
 	do_or_die(amdgpu_bo_va_op(b->bo, 0, size, b->va, 0, AMDGPU_VA_OP_MAP));
 }
 
@@ -419,8 +418,7 @@ static void gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size,
 		uint64_t va;
 
 		do_or_die(amdgpu_va_range_alloc(gpu->dev, amdgpu_gpu_va_range_general,
-						leave, BATCH_PAGE, 0, &va,
-						&gpu->left, 0));
+						leave, BATCH_PAGE, 0, &va, &gpu->left, 0));
 	}
 	do_or_die(amdgpu_cs_ctx_create(gpu->dev, &gpu->ctx));
 	batch_buffer_init(gpu, &gpu->ib, IB_SIZE);

@@ -296,14 +296,15 @@ static void make_used(struct batch_gpu *gpu, struct batch_pieces *pieces, struct
 	igt_assert_eq(__batch_wait(gpu, fence), 0);
 }
 
-/* Returns: bytes per BO of this geometry that the cgroup pays. */
-static uint64_t cost(int fd, const struct batch_layout *layout, unsigned int copies)
+/* Returns: what the cgroup pays for a BO of this geometry, in bytes per page of the BO. */
+static double cost(int fd, const struct batch_layout *layout, unsigned int copies)
 {
 	struct batch_pieces *pieces = batch_pieces_alloc(layout);
 	struct batch_bo bo[copies], first;
 	struct batch_gpu gpu;
 	uint64_t before, after;
 	unsigned int i;
+	double cost;
 
 	batch_gpu_init(&gpu, fd, BATCH_PAGE);
 	memset(pieces->base, OLD, pieces->span);
@@ -318,41 +319,42 @@ static uint64_t cost(int fd, const struct batch_layout *layout, unsigned int cop
 		batch_destroy(&gpu, &bo[i]);
 	batch_destroy(&gpu, &first);
 	batch_gpu_fini(&gpu);
+	cost = (double)(after - before) / copies / (pieces->size / BATCH_PAGE);
 	batch_pieces_free(pieces);
-	return (after - before) / copies;
+	return cost;
 }
 
 /**
  * SUBTEST: memcg-budget
  * Description: A mapped and used BO costs the memory cgroup at most 24 bytes per
- *	page and 160 bytes per range, and it does pay that.
+ *	page and 160 bytes per range, however many, and it does pay that.
  */
 static void memcg_budget(int fd)
 {
-	/*
-	 * Large arrays come in whole huge pages. So many ranges fill them; fewer may
-	 * cost more each, by what is left over of the last one.
-	 */
 	static const struct batch_layout few = { 1, 16384, 0, 0, BATCH_ANON, BATCH_ASCENDING };
-	static const struct batch_layout many = {
-		131072, 1, 0, 1, BATCH_ONE_VMA, BATCH_SHUFFLED
-	};
+	/* how many, in one BO: arrays that fill pages and huge pages, and that do not */
+	static const unsigned int many[] = { 1000, 10000, 20000, 65536 };
+	unsigned int i;
 
 	cgroup_create();
 	igt_fork(child, 1) {
 		int own = drm_reopen_driver(fd);
 		double page, range;
-		uint64_t a, b;
 
 		cgroup_set("cgroup.procs", "0");
-		a = cost(own, &few, 16);
-		b = cost(own, &many, 2);
-		/* two equations: a page's cost, then a range's */
-		page = (double)a / few.pages;
-		range = (b - page * many.num_ranges) / many.num_ranges;
-		igt_info("%.1f bytes per page, %.1f bytes per range\n", page, range);
+		page = cost(own, &few, 16);
+		igt_info("%.1f bytes per page\n", page);
 		igt_assert(page >= 8 && page <= 24);
-		igt_assert(range >= 16 && range <= 160);
+		for (i = 0; i < ARRAY_SIZE(many); i++) {
+			const struct batch_layout layout = {
+				many[i], 1, 0, 1, BATCH_ONE_VMA, BATCH_SHUFFLED
+			};
+
+			/* what a page of its own does not explain */
+			range = cost(own, &layout, 1 + 20000 / many[i]) - page;
+			igt_info("%u ranges: %.1f bytes per range\n", many[i], range);
+			igt_assert(range >= 16 && range <= 160);
+		}
 		drm_close_driver(own);
 	}
 	igt_waitchildren();

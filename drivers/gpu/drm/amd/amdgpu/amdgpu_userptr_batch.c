@@ -379,8 +379,7 @@ amdgpu_userptr_batch_create(struct amdgpu_device *adev,
 		goto err_free;
 	}
 
-	batch->notifiers = kvcalloc(num_notifiers, sizeof(*batch->notifiers),
-				    AMDGPU_USERPTR_GFP);
+	batch->notifiers = amdgpu_userptr_calloc(num_notifiers, sizeof(*batch->notifiers));
 	if (!batch->notifiers) {
 		r = -ENOMEM;
 		goto err_free;

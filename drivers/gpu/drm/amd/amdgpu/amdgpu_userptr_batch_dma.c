@@ -52,8 +52,7 @@ int amdgpu_userptr_batch_dma_init(struct amdgpu_userptr_batch *batch)
 		return -EOPNOTSUPP;
 
 	map->dma_entry_size = PAGE_SIZE;
-	map->pfn_list = kvcalloc(npages, sizeof(*map->pfn_list),
-				 AMDGPU_USERPTR_GFP);
+	map->pfn_list = amdgpu_userptr_calloc(npages, sizeof(*map->pfn_list));
 	if (!map->pfn_list)
 		return -ENOMEM;
 
@@ -61,8 +60,7 @@ int amdgpu_userptr_batch_dma_init(struct amdgpu_userptr_batch *batch)
 	    !dma_need_unmap(dev))
 		return 0;
 
-	map->dma_list = kvcalloc(npages, sizeof(*map->dma_list),
-				 AMDGPU_USERPTR_GFP);
+	map->dma_list = amdgpu_userptr_calloc(npages, sizeof(*map->dma_list));
 	return map->dma_list ? 0 : -ENOMEM;
 }
 ALLOW_ERROR_INJECTION(amdgpu_userptr_batch_dma_init, ERRNO);

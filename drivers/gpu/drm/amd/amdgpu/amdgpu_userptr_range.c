@@ -15,10 +15,30 @@
 #include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
+#include <linux/vmalloc.h>
 
 #include <kunit/visibility.h>
 
 #include "amdgpu_userptr_range.h"
+
+/**
+ * amdgpu_userptr_calloc - zeroed memory for an array whose size user space decides
+ *
+ * @n: elements
+ * @size: bytes of one
+ *
+ * kvcalloc would round up to a power of two, and beyond 2 MiB to whole huge pages:
+ * twice what is needed in the worst case, all charged to the caller. And it would
+ * compact memory for contiguous pages that nobody needs.
+ *
+ * Returns: memory for kvfree, or NULL
+ */
+void *amdgpu_userptr_calloc(size_t n, size_t size)
+{
+	if (size_mul(n, size) <= PAGE_SIZE)
+		return kcalloc(n, size, AMDGPU_USERPTR_GFP);
+	return __vcalloc(n, size, AMDGPU_USERPTR_GFP);
+}
 
 /**
  * amdgpu_userptr_ranges_init - allocate room for ranges
@@ -32,11 +52,10 @@ int amdgpu_userptr_ranges_init(struct amdgpu_userptr_ranges *rs, u32 max_ranges)
 {
 	memset(rs, 0, sizeof(*rs));
 
-	rs->range = kvcalloc(max_ranges, sizeof(*rs->range), AMDGPU_USERPTR_GFP);
-	rs->by_addr = kvcalloc(max_ranges, sizeof(*rs->by_addr), AMDGPU_USERPTR_GFP);
-	rs->unbound = kvcalloc(BITS_TO_LONGS(max_ranges), sizeof(long),
-			       AMDGPU_USERPTR_GFP);
-	rs->dirty = kvcalloc(BITS_TO_LONGS(max_ranges), sizeof(long), AMDGPU_USERPTR_GFP);
+	rs->range = amdgpu_userptr_calloc(max_ranges, sizeof(*rs->range));
+	rs->by_addr = amdgpu_userptr_calloc(max_ranges, sizeof(*rs->by_addr));
+	rs->unbound = amdgpu_userptr_calloc(BITS_TO_LONGS(max_ranges), sizeof(long));
+	rs->dirty = amdgpu_userptr_calloc(BITS_TO_LONGS(max_ranges), sizeof(long));
 	if (!rs->range || !rs->by_addr || !rs->unbound || !rs->dirty) {
 		amdgpu_userptr_ranges_fini(rs);
 		return -ENOMEM;
@@ -130,8 +149,7 @@ int amdgpu_userptr_ranges_sort(struct amdgpu_userptr_ranges *rs)
 	unsigned long max_end = 0;
 	u32 pos, intervals = 0;
 
-	rs->starts = kvcalloc(BITS_TO_LONGS(rs->npages), sizeof(long),
-			      AMDGPU_USERPTR_GFP);
+	rs->starts = amdgpu_userptr_calloc(BITS_TO_LONGS(rs->npages), sizeof(long));
 	if (!rs->starts)
 		return -ENOMEM;
 

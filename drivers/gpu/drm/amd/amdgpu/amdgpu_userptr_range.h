@@ -6,7 +6,7 @@
 #include <linux/types.h>
 
 /*
- * For arrays whose size user space decides: charged to its memory cgroup, and when
+ * For memory whose size user space decides: charged to its memory cgroup, and when
  * there is no room the ioctl fails, nobody is killed and no stack is dumped.
  */
 #define AMDGPU_USERPTR_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
@@ -111,6 +111,7 @@ struct amdgpu_userptr_interval {
 	u32 count;
 };
 
+void *amdgpu_userptr_calloc(size_t n, size_t size);
 int amdgpu_userptr_ranges_init(struct amdgpu_userptr_ranges *rs, u32 max_ranges);
 void amdgpu_userptr_ranges_fini(struct amdgpu_userptr_ranges *rs);
 int amdgpu_userptr_ranges_add(struct amdgpu_userptr_ranges *rs, u64 addr, u64 size,

@@ -22,8 +22,10 @@ and an OPTION
 	errors		errors in the driver's log are what the test is about
 	queue-names	so are user queues whose debugfs names outlive their numbers
 	rings		so are rings that the test switches off
+	kfd		so is what KFD says of arguments that it refuses
 	warns		the test warns of things that are no failure
-	vm=NAME		run in the VM of that name; "one" if there is no such option
+	vm=NAME,...	run in the VM of that name, or in each; "one" if there is no such
+			option. Who has several is judged as NAME:BINARY@SUBTEST
 	long		run with --long only, and then nothing else is
 --vm selects one of the VMs. Where it is used --rest tells what is run in none of them, a line
 for each of the file's, and complains of lines that fit no subtest of LIST.
@@ -50,6 +52,7 @@ EXPECTED_LOG = {
     "clock": re.compile(r"hpet: Lost \d+ RTC interrupts|hpet_rtc_timer_reinit: .* suppressed|"
                         r"ACPI Error: Could not disable RealTimeClock events"),
     "queue-names": re.compile(r"debugfs: 'queue_\d+' already exists"),
+    "kfd": re.compile(r"amdgpu: (Getting device by id failed|Process device data doesn't exist)"),
     "rings": re.compile(r"\[drm\] scheduler \S+ is not ready, skipping"),
     # of any kind that drivers print, but nothing else that is a warning
     "errors": re.compile(r"\*ERROR\*|\[TTM\] |amdgpu \S+: "),
@@ -70,14 +73,14 @@ class Rule:
         self.where = where
         self.memory = 0
         self.log = []
-        self.vm = "one"
+        self.vms = ["one"]
         self.long = False
         self.warns = False
         for option in options:
             if option.startswith("memory="):
                 self.memory = int(option[7:])
             elif option.startswith("vm="):
-                self.vm = option[3:]
+                self.vms = option[3:].split(",")
             elif option in ("long", "warns"):
                 setattr(self, option, True)
             elif option in EXPECTED_LOG:
@@ -109,7 +112,8 @@ def rule_for(rules, *names):
 
 def here(rule, args):
     """is what this rule is about run in this VM?"""
-    return rule.expected != "omit" and rule.vm == (args.vm or rule.vm) and rule.long == args.long
+    return (rule.expected != "omit" and (not args.vm or args.vm in rule.vms) and
+            rule.long == args.long)
 
 
 def select(rules, args):
@@ -218,10 +222,11 @@ def main():
                   f"the guest has {memory / (1 << 10):.1f})")
             continue
         key = short(name).lower()
-        show(short(name), rule, results.get(key))
+        where = f"{args.vm}:" if args.vm and len(rule.vms) > 1 else ""
+        show(where + short(name), rule, results.get(key))
         for dynamic in results:
             if dynamic.startswith(key + "@"):
-                show(dynamic, rule_for(rules, dynamic, name), results[dynamic])
+                show(where + dynamic, rule_for(rules, dynamic, name), results[dynamic])
     return 0
 
 

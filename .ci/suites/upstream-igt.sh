@@ -49,6 +49,8 @@ list
 results --rest <"$OUT/all" || exit 1
 run one
 run two --gpus 2
+# user queues without the kernel's rings beside them
+run userq --module-args "fw_load_type=0 dpm=1 dc=0 user_queue=2 lockup_timeout=30000"
 # jobs that hang on purpose: the driver shall not wait long for them
 run hang --module-args "fw_load_type=0 dpm=1 dc=0 user_queue=1 lockup_timeout=3000"
 # those that take the device away

@@ -591,6 +591,37 @@ static void forced_invalidation(struct batch_gpu *gpu, const struct forced *how)
 	batch_pieces_free(pieces);
 }
 
+/**
+ * SUBTEST: forced-invalidation-for-ever
+ * Description: When no submission ever gets through, the one that libdrm repeats
+ *	ends with EBUSY all the same, and the next ones work as soon as they can.
+ */
+static void forced_for_ever(struct batch_gpu *gpu)
+{
+	static const struct batch_layout layout = {
+		64, 2, 0, 1, BATCH_MIXED, BATCH_SHUFFLED
+	};
+	struct batch_pieces *pieces = batch_pieces_alloc(&layout);
+	struct batch_bo bo;
+
+	batch_fill(pieces, OLD);
+	batch_create(gpu, pieces, BATCH_RW, &bo);
+	batch_map(gpu, &bo);
+	batch_read_check(gpu, &bo, OLD);
+	igt_require_f(batch_setting(inval_inject, "%u", 1),
+		      "kernel without CONFIG_DRM_AMDGPU_USERPTR_INVAL_INJECT\n");
+	igt_set_timeout(100, "a submission that cannot get through");
+	igt_assert_eq(__batch_read(gpu, &bo), -EBUSY);
+	igt_assert_eq(__batch_read(gpu, &bo), -EBUSY);
+	igt_reset_timeout();
+	batch_settings_restore();
+
+	batch_fill(pieces, NEW);
+	batch_read_check(gpu, &bo, NEW);
+	batch_destroy(gpu, &bo);
+	batch_pieces_free(pieces);
+}
+
 int igt_main()
 {
 	struct batch_gpu gpu;
@@ -633,6 +664,10 @@ int igt_main()
 		igt_subtest_f("forced-invalidation-%s", forced[i].name)
 			forced_invalidation(&gpu, &forced[i]);
 	}
+
+	igt_describe("A submission that never gets through ends");
+	igt_subtest("forced-invalidation-for-ever")
+		forced_for_ever(&gpu);
 
 	igt_fixture() {
 		batch_settings_restore();

@@ -120,11 +120,22 @@ struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo)
 bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo)
 {
 	struct amdgpu_userptr_batch *batch = bo->userptr_batch;
+	unsigned long timeout = msecs_to_jiffies(AMDGPU_USERPTR_BATCH_TIMEOUT);
 
 	lockdep_assert_held(&batch->adev->notifier_lock);
 
-	return amdgpu_userptr_ranges_clean(&batch->ranges) &&
-		!amdgpu_userptr_batch_inject(batch);
+	if (amdgpu_userptr_ranges_clean(&batch->ranges) &&
+	    !amdgpu_userptr_batch_inject(batch)) {
+		batch->lost = false;
+		return true;
+	}
+
+	/* Who gave up long ago does not count. */
+	if (!batch->lost || time_after(jiffies, batch->lost_last + timeout))
+		batch->lost_first = jiffies;
+	batch->lost_last = jiffies;
+	batch->lost = true;
+	return false;
 }
 
 /**

@@ -47,8 +47,6 @@
 #include "amdgpu_userptr_batch_priv.h"
 #include "amdgpu_userptr_batch_trace.h"
 
-/* How long a batch may keep changing before a submission gives up, in ms. */
-#define AMDGPU_USERPTR_BATCH_TIMEOUT	1000
 /*
  * What a walk has at least, in ms, however late it is: HMM looks at the clock before
  * its first try, and on a busy machine that may be some time after it was told.
@@ -778,6 +776,26 @@ static int amdgpu_userptr_fault_pass(struct amdgpu_userptr_batch *batch,
 	return bad.error;
 }
 
+/*
+ * Libraries repeat a submission that failed with -EAGAIN, and a thread that never rests
+ * could make all of them fail the final check. So after a deadline of such failures alone
+ * one gets another error, and its owner a chance to do something else.
+ */
+static bool amdgpu_userptr_batch_starved(struct amdgpu_userptr_batch *batch)
+{
+	unsigned long timeout = msecs_to_jiffies(AMDGPU_USERPTR_BATCH_TIMEOUT);
+	bool starved;
+
+	mutex_lock(&batch->adev->notifier_lock);
+	starved = batch->lost && time_after(jiffies, batch->lost_first + timeout) &&
+		  !time_after(jiffies, batch->lost_last + timeout);
+	if (starved)
+		batch->lost = false;
+	mutex_unlock(&batch->adev->notifier_lock);
+
+	return starved;
+}
+
 /**
  * amdgpu_userptr_batch_fault - make every DIRTY range FAULTED
  *
@@ -790,7 +808,8 @@ static int amdgpu_userptr_fault_pass(struct amdgpu_userptr_batch *batch,
  * Returns: 0, -EFAULT for a hole or memory that cannot be accessed, -EACCES for
  * a read-only mapping that the GPU should write to, -EPERM for file memory with
  * %AMDGPU_GEM_USERPTR_ANONONLY, -EBUSY if the memory kept changing until the
- * deadline, -ESRCH if the process has gone, -ERESTARTSYS, -EINTR, -ENOMEM
+ * deadline, in this call or under every submission for that long, -ESRCH if
+ * the process has gone, -ERESTARTSYS, -EINTR, -ENOMEM
  */
 int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range)
 {
@@ -802,6 +821,9 @@ int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range)
 
 	if (!READ_ONCE(batch->ranges.num[AMDGPU_USERPTR_DIRTY]))
 		return 0;
+
+	if (amdgpu_userptr_batch_starved(batch))
+		return -EBUSY;
 
 	if (!mmget_not_zero(batch->mm)) /* Happens during process shutdown */
 		return -ESRCH;

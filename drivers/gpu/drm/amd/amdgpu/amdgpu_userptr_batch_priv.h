@@ -11,6 +11,9 @@
 struct amdgpu_userptr_batch;
 struct pci_p2pdma_map_state;
 
+/* How long a batch may keep changing before a submission gives up, in ms. */
+#define AMDGPU_USERPTR_BATCH_TIMEOUT	1000
+
 /**
  * struct amdgpu_userptr_notifier - notifier of ranges that touch or overlap
  */
@@ -121,6 +124,16 @@ struct amdgpu_userptr_batch {
 	 * &amdgpu_userptr_range.vm is about; VM root PD reservation.
 	 */
 	u64 vm_generation;
+
+	/**
+	 * @lost: Submissions have failed the final check since @lost_first, none
+	 * has passed it; notifier lock.
+	 */
+	bool lost;
+	/** @lost_first: When the first of them failed, in jiffies; notifier lock. */
+	unsigned long lost_first;
+	/** @lost_last: When the last of them failed, in jiffies; notifier lock. */
+	unsigned long lost_last;
 
 	/** @stat: Counters. */
 	struct amdgpu_userptr_counters stat;

@@ -34,6 +34,10 @@ IGT_TEST_DESCRIPTION("Memory changes while the GPU is told to use it");
 #define MAX_SUBMITTERS 2
 /* a subtest that hangs fails; what it waits for takes seconds at most */
 #define HANG_SECONDS 200
+/* rests between changes, in microseconds, and how many may be too short for a copy */
+#define SHORTEST_REST 200
+#define LONGEST_REST 500000
+#define MAX_VAIN_RESTS 32
 
 /*
  * Every word of a page tells which page of the BO it belongs to and in which
@@ -71,6 +75,8 @@ struct race {
 	const struct change *change;
 	struct generations gen[MAX_RANGES];
 	atomic_uint changes;		/* done by the changer */
+	unsigned int rest;		/* its longest so far, in microseconds */
+	atomic_uint submitting;		/* threads */
 	atomic_uint copies;		/* done and checked */
 	atomic_uint refused;		/* submissions that met a change and were refused */
 	atomic_bool stop;
@@ -218,9 +224,14 @@ static bool change_range(struct race *race, unsigned int i)
 	return true;
 }
 
-/* Ranges in an order without pattern, so that what went wrong with one stays for a while. */
+/*
+ * Ranges in an order without pattern, so that what went wrong with one stays for a while.
+ * There are rests now and then, for a clean batch as well, and where submissions take
+ * so long that every one meets a change, rests grow until some get through.
+ */
 static void *changer(void *data)
 {
+	unsigned int vain = 0, copies = 0;
 	struct race *race = data;
 	uint32_t random = 1;
 
@@ -228,9 +239,17 @@ static void *changer(void *data)
 		random = random * 1664525 + 1013904223;
 		if (!change_range(race, (random >> 8) % race->pieces->layout.num_ranges))
 			break;
-		/* a rest now and then, for a clean batch as well */
-		if (!(random >> 30))
-			usleep(200);
+		if (random >> 30)
+			continue;
+		usleep(race->rest);
+		if (race->copies != copies) {
+			copies = race->copies;
+			vain = 0;
+		} else if (race->submitting && ++vain == MAX_VAIN_RESTS) {
+			if (race->rest < LONGEST_REST)
+				race->rest *= 2;
+			vain = 0;
+		}
 	}
 	return NULL;
 }
@@ -271,8 +290,10 @@ static bool copy_once(struct race *race, struct batch_gpu *gpu)
 		before[i] = race->gen[i].done;
 	memset(gpu->staging.cpu, 0xa5, race->bo.size);
 
+	race->submitting++;
 	r = __batch_submit(gpu, &race->bo, gpu->staging.va, race->bo.va, race->bo.size,
 			   1, &fence);
+	race->submitting--;
 	if (r == -EBUSY || (r && r == race->change->refused)) {
 		race->refused++;
 		sched_yield();
@@ -333,6 +354,7 @@ static void race_init(struct race *race, struct batch_gpu *gpu, const struct cha
 	memset(race, 0, sizeof(*race));
 	race->gpu = gpu;
 	race->change = change;
+	race->rest = SHORTEST_REST;
 	igt_assert(layout->num_ranges <= MAX_RANGES);
 	race->pieces = batch_pieces_alloc(layout);
 	for (i = 0; i < layout->num_ranges; i++)
@@ -344,8 +366,8 @@ static void race_init(struct race *race, struct batch_gpu *gpu, const struct cha
 
 static void race_fini(struct race *race)
 {
-	igt_info("%u changes, %u copies, %u refused\n", race->changes, race->copies,
-		 race->refused);
+	igt_info("%u changes, %u copies, %u refused, rests of %u us\n", race->changes,
+		 race->copies, race->refused, race->rest);
 	igt_assert_f(!race->failed, "%s\n", race->failure);
 	/* whatever happened, now it is at rest */
 	igt_assert_f(copy_once(race, race->gpu), "at rest: %s\n", race->failure);

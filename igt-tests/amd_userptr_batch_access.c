@@ -79,6 +79,60 @@ static void readonly_gpu_write(struct batch_gpu *gpu)
 }
 
 /**
+ * SUBTEST: split-%s
+ * Description: Nothing stays in the page tables of a mapping that was cut in two, when the
+ *	parts go without having been used: %arg[1].
+ *
+ * arg[1]:
+ *
+ * @close:			the BO is closed
+ * @unmap:			they are unmapped
+ */
+static void split(struct batch_gpu *gpu, bool close_it)
+{
+	struct batch_pieces *pieces = batch_pieces_alloc(&anon);
+	uint64_t fence, hole, size;
+	uint32_t *old;
+	struct batch_bo bo;
+
+	batch_fill(pieces, OLD);
+	batch_create(gpu, pieces, BATCH_RW, &bo);
+	batch_map(gpu, &bo);
+	batch_read_check(gpu, &bo, OLD);
+	size = bo.size;
+
+	hole = size / 2 & ~(uint64_t)(BATCH_PAGE - 1);
+	igt_assert_eq(__batch_va(gpu->fd, 0, AMDGPU_VA_OP_CLEAR, bo.va + hole, 0, BATCH_PAGE, 0),
+		      0);
+	if (!close_it) {
+		igt_assert_eq(__batch_va(gpu->fd, bo.handle, AMDGPU_VA_OP_UNMAP, bo.va, 0,
+					 hole, 0), 0);
+		igt_assert_eq(__batch_va(gpu->fd, bo.handle, AMDGPU_VA_OP_UNMAP,
+					 bo.va + hole + BATCH_PAGE, 0,
+					 size - hole - BATCH_PAGE, 0), 0);
+	}
+	do_or_die(drmCloseBufferHandle(gpu->fd, bo.handle));
+
+	/* before and behind the hole, without a BO: faults, and no contents */
+	old = malloc(size);
+	igt_assert(old);
+	batch_fill_words(old, size, 0, OLD);
+	memset(gpu->staging.cpu, 0xa5, size);
+	igt_assert_eq(__batch_submit(gpu, NULL, gpu->staging.va, bo.va, BATCH_PAGE, 1, &fence), 0);
+	igt_assert_neq(__batch_wait(gpu, fence), -ETIME);
+	igt_assert_eq(__batch_submit(gpu, NULL, gpu->staging.va + size - BATCH_PAGE,
+				     bo.va + size - BATCH_PAGE, BATCH_PAGE, 1, &fence), 0);
+	igt_assert_neq(__batch_wait(gpu, fence), -ETIME);
+	igt_assert_f(memcmp(gpu->staging.cpu, old, BATCH_PAGE) &&
+		     memcmp((uint8_t *)gpu->staging.cpu + size - BATCH_PAGE,
+			    (uint8_t *)old + size - BATCH_PAGE, BATCH_PAGE),
+		     "the GPU reads memory that no BO has\n");
+	free(old);
+	do_or_die(amdgpu_va_range_free(bo.va_handle));
+	batch_pieces_free(pieces);
+}
+
+/**
  * SUBTEST: refused-%s
  * Description: A BO with such memory is refused and nothing of it stays; without
  *	VALIDATE its submissions are. With other memory in its place both work: %arg[1].
@@ -584,6 +638,12 @@ int igt_main()
 	igt_describe("A write by the GPU is a page fault of the GPU");
 	igt_subtest("readonly-gpu-write")
 		readonly_gpu_write(&gpu);
+
+	for (i = 0; i < 2; i++) {
+		igt_describe("What is left of a mapping leaves no entries behind");
+		igt_subtest_f("split-%s", i ? "unmap" : "close")
+			split(&gpu, !i);
+	}
 
 	for (i = 0; i < ARRAY_SIZE(refuseds); i++) {
 		igt_describe("Refused until other memory is in its place");

@@ -22,6 +22,7 @@
 
 #include <drm/amdgpu_drm.h>
 #include <drm/drm_debugfs.h>
+#include <drm/drm_drv.h>
 #include <drm/drm_file.h>
 
 #include "amdgpu.h"
@@ -108,6 +109,7 @@ struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo)
  * amdgpu_userptr_batch_valid - may the GPU run with these pages?
  *
  * @bo: BO with a batch
+ * @bad: a BO before it in the list of the submission was not valid
  *
  * The notifier lock is held from before the call until the fence of the job is
  * in the reservation objects. An invalidation comes either before, and is seen
@@ -117,21 +119,24 @@ struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo)
  *
  * Returns: true if every range is BOUND
  */
-bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo)
+bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo, bool bad)
 {
 	struct amdgpu_userptr_batch *batch = bo->userptr_batch;
-	unsigned long timeout = msecs_to_jiffies(AMDGPU_USERPTR_BATCH_TIMEOUT);
 
 	lockdep_assert_held(&batch->adev->notifier_lock);
 
 	if (amdgpu_userptr_ranges_clean(&batch->ranges) &&
 	    !amdgpu_userptr_batch_inject(batch)) {
-		batch->lost = false;
+		/*
+		 * If two batches keep each other's submissions from getting on,
+		 * at least the later one must not forget it.
+		 */
+		if (!bad)
+			batch->lost = false;
 		return true;
 	}
 
-	/* Who gave up long ago does not count. */
-	if (!batch->lost || time_after(jiffies, batch->lost_last + timeout))
+	if (!batch->lost)
 		batch->lost_first = jiffies;
 	batch->lost_last = jiffies;
 	batch->lost = true;
@@ -332,9 +337,9 @@ static noinline int amdgpu_userptr_batch_copy(struct amdgpu_userptr_batch *batch
 		r = amdgpu_userptr_batch_add(batch, buf, n, stride, max_pages, bad_range);
 		if (r)
 			break;
-		if (signal_pending(current)) {
+		if (fatal_signal_pending(current)) {
 			*bad_range = AMDGPU_GEM_USERPTR_BATCH_NO_RANGE;
-			r = -ERESTARTSYS;
+			r = -EINTR;
 			break;
 		}
 		cond_resched();
@@ -363,7 +368,7 @@ static noinline int amdgpu_userptr_batch_account(struct amdgpu_userptr_batch *ba
 }
 ALLOW_ERROR_INJECTION(amdgpu_userptr_batch_account, ERRNO);
 
-/* Everything that needs no BO: ranges, accounting, arrays for the pages. */
+/* Everything that needs no BO and no device: ranges, accounting, notifiers. */
 static struct amdgpu_userptr_batch *
 amdgpu_userptr_batch_create(struct amdgpu_device *adev,
 			    const struct drm_amdgpu_gem_userptr_batch *args,
@@ -396,9 +401,6 @@ amdgpu_userptr_batch_create(struct amdgpu_device *adev,
 		goto err_free;
 	}
 
-	r = amdgpu_userptr_batch_dma_init(batch);
-	if (r)
-		goto err_free;
 	return batch;
 
 err_free:
@@ -471,7 +473,7 @@ int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
 	struct amdgpu_userptr_batch *batch;
 	struct drm_gem_object *gobj;
 	struct amdgpu_bo *bo;
-	int r;
+	int r, idx;
 
 	args->handle = 0;
 	args->size = 0;
@@ -485,15 +487,26 @@ int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
 	if (IS_ERR(batch))
 		return PTR_ERR(batch);
 
+	/*
+	 * The device cannot go away between the allocation of IOVA and the
+	 * entry in the list by which amdgpu_userptr_batch_mgr_unplug frees it.
+	 */
+	if (!drm_dev_enter(dev, &idx)) {
+		r = -ENODEV;
+		goto err_free;
+	}
+
+	r = amdgpu_userptr_batch_dma_init(batch);
+	if (r)
+		goto err_exit;
+
 	r = amdgpu_gem_object_create(adev, (u64)batch->ranges.npages << PAGE_SHIFT, 0,
 				     AMDGPU_GEM_DOMAIN_CPU,
 				     AMDGPU_GEM_CREATE_NO_CPU_ACCESS,
 				     ttm_bo_type_device, NULL, &gobj,
 				     fpriv->xcp_id + 1);
-	if (r) {
-		amdgpu_userptr_batch_free(batch);
-		return r;
-	}
+	if (r)
+		goto err_exit;
 
 	bo = gem_to_amdgpu_bo(gobj);
 	bo->preferred_domains = AMDGPU_GEM_DOMAIN_GTT;
@@ -505,8 +518,14 @@ int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
 	if (r) {
 		if (!bo->userptr_batch)
 			amdgpu_userptr_batch_free(batch);
+		drm_dev_exit(idx);
 		goto out_put;
 	}
+
+	mutex_lock(&adev->userptr_batch.lock);
+	list_add_tail(&batch->node, &adev->userptr_batch.batches);
+	mutex_unlock(&adev->userptr_batch.lock);
+	drm_dev_exit(idx);
 
 	r = amdgpu_userptr_batch_insert_notifiers(batch, &args->bad_range);
 	if (r)
@@ -518,10 +537,7 @@ int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
 			goto out_put;
 	}
 
-	mutex_lock(&adev->userptr_batch.lock);
-	list_add_tail(&batch->node, &adev->userptr_batch.batches);
-	mutex_unlock(&adev->userptr_batch.lock);
-
+	batch->created = true;
 	r = drm_gem_handle_create(filp, gobj, &args->handle);
 	if (r)
 		goto out_put;
@@ -531,6 +547,12 @@ int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
 out_put:
 	/* On success the handle holds it now. */
 	drm_gem_object_put(gobj);
+	return r;
+
+err_exit:
+	drm_dev_exit(idx);
+err_free:
+	amdgpu_userptr_batch_free(batch);
 	return r;
 }
 

@@ -41,7 +41,7 @@ int amdgpu_userptr_batch_info(struct amdgpu_device *adev,
 void amdgpu_userptr_batch_fini(struct amdgpu_bo *bo);
 struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo);
 int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range);
-bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo);
+bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo, bool bad);
 bool amdgpu_userptr_batch_faulted(struct amdgpu_bo *bo);
 int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
 				   struct amdgpu_bo_va *bo_va, bool clear);
@@ -79,7 +79,7 @@ static inline int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_rang
 	return -ENODEV;
 }
 
-static inline bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo)
+static inline bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo, bool bad)
 {
 	return false;
 }

@@ -83,6 +83,12 @@ struct amdgpu_userptr_batch {
 	/** @accounted: Bytes counted in &amdgpu_userptr_batch_mgr.bytes. */
 	u64 accounted;
 
+	/**
+	 * @created: The ioctl that creates it has nothing left to fault. Set
+	 * before there is a handle.
+	 */
+	bool created;
+
 	/** @ranges: The ranges and their states. */
 	struct amdgpu_userptr_ranges ranges;
 	/** @notifiers: Array of notifiers in the order of addresses. */
@@ -156,11 +162,14 @@ int amdgpu_userptr_batch_insert_notifiers(struct amdgpu_userptr_batch *batch,
 void amdgpu_userptr_batch_remove_notifiers(struct amdgpu_userptr_batch *batch);
 #if IS_ENABLED(CONFIG_DRM_AMDGPU_USERPTR_INVAL_INJECT)
 bool amdgpu_userptr_batch_inject(struct amdgpu_userptr_batch *batch);
+void amdgpu_userptr_batch_injected(struct amdgpu_userptr_batch *batch);
 #else
 static inline bool amdgpu_userptr_batch_inject(struct amdgpu_userptr_batch *batch)
 {
 	return false;
 }
+
+static inline void amdgpu_userptr_batch_injected(struct amdgpu_userptr_batch *batch) {}
 #endif
 
 #if IS_ENABLED(CONFIG_DRM_AMDGPU_USERPTR)

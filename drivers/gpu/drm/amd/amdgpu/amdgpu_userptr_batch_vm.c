@@ -136,7 +136,7 @@ static noinline int amdgpu_userptr_update_flush_span(struct amdgpu_userptr_updat
 	struct amdgpu_bo *bo = up->batch->bo;
 	struct ttm_resource *mem = span->valid ? bo->tbo.resource : NULL;
 	struct amdgpu_vm *vm = up->bo_va->base.vm;
-	u64 flags, skip;
+	u64 flags, from, to;
 	int r;
 
 	if (!mapping)
@@ -155,14 +155,14 @@ static noinline int amdgpu_userptr_update_flush_span(struct amdgpu_userptr_updat
 	 * fragment, or even a huge entry, a later change of one range would
 	 * leave the other's entry wrong.
 	 */
-	skip = (span->first << PAGE_SHIFT) - mapping->offset;
+	from = max(span->first << PAGE_SHIFT, mapping->offset) - mapping->offset;
+	to = min(((span->end << PAGE_SHIFT) - mapping->offset) / AMDGPU_GPU_PAGE_SIZE,
+		 mapping->last - mapping->start + 1);
 	r = amdgpu_vm_update_pages(up->adev, vm, false, false, last && up->flush,
 				   true, &up->sync,
-				   mapping->start + skip / AMDGPU_GPU_PAGE_SIZE,
-				   mapping->start + (skip +
-				   ((span->end - span->first) << PAGE_SHIFT)) /
-				   AMDGPU_GPU_PAGE_SIZE - 1,
-				   flags, span->first << PAGE_SHIFT, 0, mem,
+				   mapping->start + from / AMDGPU_GPU_PAGE_SIZE,
+				   mapping->start + to - 1,
+				   flags, mapping->offset + from, 0, mem,
 				   mem ? bo->tbo.ttm->dma_address : NULL,
 				   up->batch->ranges.starts, up->last_update);
 	up->batch->stat.updates++;
@@ -206,7 +206,7 @@ static int amdgpu_userptr_update_mapping(struct amdgpu_userptr_update *up,
 	struct amdgpu_userptr_ranges *rs = &up->batch->ranges;
 	u64 size = (mapping->last - mapping->start + 1) * AMDGPU_GPU_PAGE_SIZE;
 	u64 first = mapping->offset >> PAGE_SHIFT;
-	u64 end = (mapping->offset + size) >> PAGE_SHIFT;
+	u64 end = DIV_ROUND_UP(mapping->offset + size, PAGE_SIZE);
 	struct amdgpu_userptr_range *range;
 	bool write, clear;
 	u32 i;
@@ -284,13 +284,18 @@ int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
 		up.lost = true;
 	}
 	up.writes = !clear && bo->tbo.resource->mem_type == TTM_PL_TT;
-	up.last_update = clear ? &vm->last_update : &bo_va->last_pt_update;
 
 	amdgpu_sync_create(&up.sync);
 	r = amdgpu_userptr_update_begin(&up);
 	if (r)
 		goto out_end;
 
+	/*
+	 * For entries that were valid all jobs of the VM must wait, those too that do
+	 * not have the BO in their lists, and they look at nothing but this fence.
+	 */
+	up.last_update = clear || up.flush || up.lost ? &vm->last_update :
+							 &bo_va->last_pt_update;
 	if (up.flush) {
 		/* Jobs of the VM that run now may use the entries we change. */
 		r = amdgpu_sync_resv(adev, &up.sync, vm->root.bo->tbo.base.resv,

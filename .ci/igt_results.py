@@ -55,8 +55,8 @@ EXPECTED_LOG = {
     # it names no device
     "kfd": re.compile(r"\] amdgpu: "),
     "rings": re.compile(r"\[drm\] scheduler \S+ is not ready, skipping"),
-    # of any kind that drivers print, but nothing else that is a warning
-    "errors": re.compile(r"\*ERROR\*|\[TTM\] |amdgpu \S+: "),
+    # of any kind that drivers print, but nothing else that is a warning; kmemleak needs memory too
+    "errors": re.compile(r"\*ERROR\*|\[TTM\] |amdgpu \S+: |kmemleak: Cannot allocate a scan area"),
 }
 
 # what IGT itself writes to the kernel's log as a warning

@@ -26,6 +26,7 @@
 #include "igt.h"
 #include "lib/amdgpu/amd_userptr_batch.h"
 #include "lib/amdgpu/amd_userptr_kinds.h"
+#include "lib/amdgpu/amd_userptr_raw.h"
 
 IGT_TEST_DESCRIPTION("Memory changes while the GPU is told to use it");
 
@@ -455,74 +456,6 @@ static void processes(int fd, const struct change *change)
 	igt_waitchildren();
 }
 
-/*
- * Submissions that are not started again by libdrm, with an IB that does nothing.
- */
-struct raw {
-	struct batch_gpu *gpu;
-	uint32_t ctx;
-};
-
-static void raw_init(struct raw *raw, struct batch_gpu *gpu)
-{
-	union drm_amdgpu_ctx args = { .in.op = AMDGPU_CTX_OP_ALLOC_CTX };
-
-	do_ioctl(gpu->fd, DRM_IOCTL_AMDGPU_CTX, &args);
-	raw->gpu = gpu;
-	raw->ctx = args.out.alloc.ctx_id;
-	memset(gpu->ib.cpu, 0, 64);
-}
-
-static void raw_fini(struct raw *raw)
-{
-	union drm_amdgpu_ctx args = {
-		.in.op = AMDGPU_CTX_OP_FREE_CTX,
-		.in.ctx_id = raw->ctx,
-	};
-
-	do_ioctl(raw->gpu->fd, DRM_IOCTL_AMDGPU_CTX, &args);
-}
-
-static int raw_submit(struct raw *raw, const struct batch_bo *bo)
-{
-	struct drm_amdgpu_bo_list_entry entries[2] = {
-		{ .bo_handle = raw->gpu->ib.handle },
-		{ .bo_handle = bo->handle },
-	};
-	struct drm_amdgpu_bo_list_in list = {
-		.operation = ~0u,
-		.list_handle = ~0u,
-		.bo_number = ARRAY_SIZE(entries),
-		.bo_info_size = sizeof(entries[0]),
-		.bo_info_ptr = (uintptr_t)entries,
-	};
-	struct drm_amdgpu_cs_chunk_ib ib = {
-		.va_start = raw->gpu->ib.va,
-		.ib_bytes = 64,
-		.ip_type = AMDGPU_HW_IP_DMA,
-	};
-	struct drm_amdgpu_cs_chunk chunks[2] = {
-		{
-			.chunk_id = AMDGPU_CHUNK_ID_BO_HANDLES,
-			.length_dw = sizeof(list) / 4,
-			.chunk_data = (uintptr_t)&list,
-		},
-		{
-			.chunk_id = AMDGPU_CHUNK_ID_IB,
-			.length_dw = sizeof(ib) / 4,
-			.chunk_data = (uintptr_t)&ib,
-		},
-	};
-	uint64_t pointers[2] = { (uintptr_t)&chunks[0], (uintptr_t)&chunks[1] };
-	union drm_amdgpu_cs args = {
-		.in.ctx_id = raw->ctx,
-		.in.num_chunks = ARRAY_SIZE(chunks),
-		.in.chunks = (uintptr_t)pointers,
-	};
-
-	return ioctl(raw->gpu->fd, DRM_IOCTL_AMDGPU_CS, &args) ? -errno : 0;
-}
-
 /**
  * SUBTEST: livelock-%s
  * Description: Every submission returns although a thread does nothing but
@@ -694,7 +627,7 @@ static void livelock_reclaim(int fd)
 /**
  * SUBTEST: signal-%s
  * Description: A signal gets through to a submission that brings in a large batch,
- *	%arg[1], and however many come, the submission gets on.
+ *	%arg[1], and however many come, submission and creation get on.
  *
  * arg[1]:
  *
@@ -724,17 +657,55 @@ static void *pest(void *data)
 	struct pest *p = data;
 
 	while (!p->stop) {
-		usleep(p->period);
+		if (p->period)
+			usleep(p->period);
 		pthread_kill(p->target, SIGUSR1);
 	}
 	return NULL;
+}
+
+static void all_away(struct batch_pieces *pieces)
+{
+	unsigned int i;
+
+	for (i = 0; i < pieces->layout.num_ranges; i++)
+		do_or_die(madvise(batch_range_ptr(pieces, i), batch_range_size(pieces, i),
+				  MADV_DONTNEED));
+}
+
+/* Signals come faster than either can look at all of the memory. */
+static void get_on(struct batch_gpu *gpu, struct raw *raw, struct batch_pieces *pieces,
+		   const struct batch_bo *bo)
+{
+	struct pest p = { .target = pthread_self() };
+	struct batch_bo another;
+	pthread_t thread;
+	int r;
+
+	all_away(pieces);
+	thread = start_thread(pest, &p);
+	do
+		r = raw_submit(raw, bo);
+	while (r == -EINTR);
+	p.stop = true;
+	pthread_join(thread, NULL);
+	igt_assert_eq(r, 0);
+
+	all_away(pieces);
+	p.stop = false;
+	thread = start_thread(pest, &p);
+	/* drmIoctl() repeats it when it was interrupted */
+	batch_create(gpu, pieces, BATCH_RW, &another);
+	p.stop = true;
+	pthread_join(thread, NULL);
+	batch_destroy(gpu, &another);
 }
 
 static void signals(struct batch_gpu *gpu, const struct batch_layout *layout)
 {
 	struct batch_pieces *pieces = batch_pieces_alloc(layout);
 	struct sigaction action = { .sa_handler = nothing }, old;
-	unsigned int period, interrupted = 0, i;
+	unsigned int period, interrupted = 0;
 	struct batch_bo bo;
 	struct raw raw;
 	int r;
@@ -750,9 +721,7 @@ static void signals(struct batch_gpu *gpu, const struct batch_layout *layout)
 		struct pest p = { .target = pthread_self(), .period = period };
 		pthread_t thread;
 
-		for (i = 0; i < layout->num_ranges; i++)
-			do_or_die(madvise(batch_range_ptr(pieces, i),
-					  batch_range_size(pieces, i), MADV_DONTNEED));
+		all_away(pieces);
 		thread = start_thread(pest, &p);
 		while ((r = raw_submit(&raw, &bo)) == -EINTR)
 			interrupted++;
@@ -760,6 +729,7 @@ static void signals(struct batch_gpu *gpu, const struct batch_layout *layout)
 		pthread_join(thread, NULL);
 		igt_assert_eq(r, 0);
 	}
+	get_on(gpu, &raw, pieces, &bo);
 	igt_reset_timeout();
 	igt_info("interrupted %u times, the last period was %u us\n", interrupted, period * 2);
 	igt_assert_f(interrupted, "no signal got through\n");

@@ -22,9 +22,11 @@ mutants()
 	wrong-range-index|_mn.c|s/^\t\tamdgpu_userptr_range_set_state(rs, rs->by_addr\[pos\], AMDGPU_USERPTR_DIRTY);$/amdgpu_userptr_range_set_state(rs, pos, AMDGPU_USERPTR_DIRTY);/||$batch --run-subtest invalidate-*
 	invalid-entries-kept|_mn.c|s/^\tif (marked)$/\tif (!marked)/||$batch --run-subtest unlisted
 	wait-removed|_mn.c|s/dma_resv_wait_timeout(batch->bo->parent->tbo.base.resv,/1 ?: &/||$batch --run-subtest busy-*
-	walk-not-checked|_mn.c|s/mmu_interval_read_retry(&n->base, n->seq)/false/||${batch}_race --run-subtest consistent-*
-	final-check-missing|.c|s/^\treturn amdgpu_userptr_ranges_clean(&batch->ranges) &&$/\treturn batch \&\&/||${batch}_race --run-subtest consistent-move-two
-	no-deadline|_mn.c|s/time_after(jiffies, deadline)/false/g||${batch}_race --run-subtest livelock-reclaim
+	walk-not-checked|_walk.c|s/mmu_interval_read_retry(&n->base, n->seq)/false/||${batch}_race --run-subtest consistent-*
+	final-check-missing|.c|s/^\tif (amdgpu_userptr_ranges_clean(&batch->ranges) &&$/\tif (batch \&\&/||${batch}_race --run-subtest consistent-move-two
+	no-deadline|_walk.c|s/time_after(jiffies, deadline)/false/g||${batch}_race --run-subtest livelock-reclaim
+	lost-for-ever|_walk.c|s/^\tif (amdgpu_userptr_batch_starved(batch))$/\tif (false \&\& amdgpu_userptr_batch_starved(batch))/||${batch}_inject --run-subtest forced-invalidation-for-ever
+	interrupted-for-ever|_walk.c|s/(batch->created && ktime_after(ktime_get(), enough))/true/; s/if (fatal_signal_pending(current))$/if (signal_pending(current))/||${batch}_race --run-subtest signal-*
 	notifiers-leaked|.c|s/^\tamdgpu_userptr_batch_remove_notifiers(batch);$//||$batch
 	flush-missing|_vm.c|s/last && up->flush/false/||$batch
 	fragments-across-ranges|_vm.c|s/up->batch->ranges.starts, up->last_update/NULL, up->last_update/||$batch
@@ -36,6 +38,7 @@ mutants()
 	owner-not-checked|.c|s/^\treturn bo->userptr_batch->mm;$/\treturn current->mm;/||${batch}_life --run-subtest inherit-*
 	final-check-missing-userq|$fixes/fix-06*|s/^+\telse if (!amdgpu_userq_userptrs_valid(rs))$/+\telse if (false)/||${batch}_userq_race --run-subtest storm-*-sdma
 	tlb-flush-by-cpu-missing|$fixes/fix-02*|s/^+\tif (!fence)$/+\tif (!fence ? true : !*fence) { tlb_cb->vm = vm; amdgpu_vm_tlb_seq_cb(NULL, \&tlb_cb->cb); return; }/; s/^+\t\tfence = \&flush;$/+\t\t;/|--module-args "fw_load_type=0 dpm=1 dc=0 user_queue=1 vm_update_mode=3"|$userq --run-subtest replace-bo-*
+	split-leftovers|$fixes/fix-10*|drop||${batch}_access --run-subtest split-*
 	dpm-oops|$fixes/fix-03*|drop|--module-args "fw_load_type=0 dpm=0 dc=0 user_queue=1"|$userq --run-subtest bo-first-sdma
 	first-list-only|$fixes/fix-06*|s/^+\t\t&vm->individual\.needs_update,$/+/||$userq --run-subtest follow-one-*
 	userptr-placed-too-early|$fixes/fix-06*|s/^+\t\tif (amdgpu_ttm_tt_is_userptr(bo->tbo\.ttm)) {$/+\t\tif (false) {/||$userq --run-subtest many-64-novalidate-sdma

@@ -218,6 +218,12 @@ static void reset(const struct condition *what)
 	batch_left_begin(&gpu, &left);
 	batch_owner_init(&o, fd, &large, OLD);
 	what->make(&o);
+	/*
+	 * Lockdep has the driver warn of whoever is about to give the hardware a job
+	 * when it is reset: let updates of page tables be over.
+	 */
+	if (!o.fence)
+		igt_assert_eq(copy_one_page(&o.gpu), 0);
 	igt_assert(read(recover, result, sizeof(result) - 1) > 0);
 	close(recover);
 	igt_assert_eq(atoi(result), 0);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "mes_internal.h"
+#include "transport.h"
 
 static int engine_of(enum MES_QUEUE_TYPE type, enum vgpu_engine *engine)
 {
@@ -152,6 +153,9 @@ int mes_add_queue(struct mes *mes, const union MESAPI__ADD_QUEUE *f)
 		return r;
 	if (find(mes, engine, f->doorbell_offset))
 		return -EBUSY;
+	/* beyond the doorbells, and what stands for none */
+	if (f->doorbell_offset >= VGPU_BAR_DOORBELL_SIZE / 4)
+		return -EINVAL;
 	if (mes->n_queues == MES_MAX_QUEUES)
 		return -ENOSPC;
 	q = calloc(1, sizeof(*q));

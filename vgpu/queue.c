@@ -250,9 +250,10 @@ static bool abandon(struct queue *t)
 	pthread_mutex_lock(&t->lock);
 	ended = t->ended;
 	t->orphan = !ended;
-	pthread_mutex_unlock(&t->lock);
+	/* once it sees that, it may free itself at any time */
 	if (!ended)
 		pthread_detach(t->thread);
+	pthread_mutex_unlock(&t->lock);
 	return !ended;
 }
 

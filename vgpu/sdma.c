@@ -394,6 +394,8 @@ static int sdma_map(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m
 	cfg.release = user_release;
 	snprintf(cfg.name, sizeof(cfg.name), "sdma%u.%x", sq->engine, m->doorbell);
 
+	/* The start binds a doorbell; who resets a queue by register has this lock first. */
+	vgpu_reg_lock(dev);
 	pthread_mutex_lock(&s->lock);
 	r = s->n_user < MAX_USER_QUEUES ? 0 : -ENOSPC;
 	if (!r) {
@@ -407,6 +409,7 @@ static int sdma_map(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m
 		}
 	}
 	pthread_mutex_unlock(&s->lock);
+	vgpu_reg_unlock(dev);
 	if (r)
 		free(sq);
 	return r;

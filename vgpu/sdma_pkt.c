@@ -95,6 +95,9 @@ static int copy(struct sdma_run *run, uint64_t dst, uint64_t src, uint64_t len)
 
 	if (vgpu_broken(run->dev, VGPU_BREAK_COPY))
 		return 0;
+	/* also between rows that have nothing left to do */
+	if (vgpu_queue_stopping(run->q))
+		return -ECANCELED;
 	n = already(run, len);
 	len -= n;
 	if (!back) {
@@ -383,7 +386,8 @@ static int do_poll_regmem(struct sdma_run *run, const uint32_t *p)
 	if (w.mem) {
 		w.addr = ADDR(p, POLL_REGMEM_ADDR_LO_addr_31_0) & ~3ull;
 	} else {
-		if (run->client.vmid && !flush) {
+		/* Nor may it have one written for the flush. */
+		if (run->client.vmid) {
 			vgpu_count(run->dev, VGPU_LOG_GUEST,
 				   "sdma: process polls a register");
 			return -EPERM;

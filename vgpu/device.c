@@ -646,10 +646,14 @@ void vgpu_reset(struct vgpu *dev)
 {
 	unsigned int i;
 
-	reset_registers(dev);
-	for (i = 0; i < dev->n_blocks; i++)
+	/*
+	 * The scheduler, then the engines, then what they use: a packet under way would
+	 * find its page tables gone, and count as the driver's mistake.
+	 */
+	for (i = dev->n_blocks; i--; )
 		if (dev->blocks[i]->reset)
 			dev->blocks[i]->reset(dev, dev->block_priv[i]);
+	reset_registers(dev);
 }
 
 static int init_core(struct vgpu *dev)

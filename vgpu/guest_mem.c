@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 struct mem_file {
@@ -56,7 +57,9 @@ struct guest_mem *guest_mem_create(void)
 				      PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	pthread_rwlock_init(&m->lock, &attr);
 	pthread_rwlockattr_destroy(&attr);
-	m->random = 0x9e3779b97f4a7c15ull;
+	/* not to be known by who chooses the addresses; never 0, which stays 0 */
+	if (getrandom(&m->random, sizeof(m->random), 0) != sizeof(m->random) || !m->random)
+		m->random = 0x9e3779b97f4a7c15ull;
 	return m;
 }
 

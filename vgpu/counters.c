@@ -8,7 +8,9 @@
 #include "counters.h"
 
 #define SLOTS	8192
-#define MAX	4096		/* names; a guest can make new ones at will */
+#define LEVELS	(VGPU_LOG_TRACE + 1)
+/* Names of a level: a guest can make new ones at will, but leaves room for other levels. */
+#define MAX	1024
 
 struct counter {
 	char name[COUNTER_NAME];
@@ -19,7 +21,7 @@ struct counter {
 struct counters {
 	pthread_mutex_t lock;
 	struct counter *slot[SLOTS];
-	unsigned int used;
+	unsigned int used[LEVELS];
 };
 
 struct counters *counters_create(void)
@@ -59,13 +61,20 @@ static struct counter **find(struct counters *c, const char *what)
 uint64_t counters_add(struct counters *c, enum vgpu_log_level level,
 		      const char *what, uint64_t n)
 {
+	static const char *const beyond[LEVELS] = {
+		[VGPU_LOG_ERROR] = "core: errors beyond the table of counters",
+		[VGPU_LOG_GUEST] = "core: the guest's mistakes beyond the table of counters",
+		[VGPU_LOG_UNIMP] = "core: unmodelled things beyond the table of counters",
+		[VGPU_LOG_INFO] = "core: statistics beyond the table of counters",
+		[VGPU_LOG_TRACE] = "core: traces beyond the table of counters",
+	};
 	struct counter **p;
 	uint64_t value = 0;
 
 	pthread_mutex_lock(&c->lock);
 	p = find(c, what);
-	if (!*p && c->used >= MAX - 1) {
-		what = "core: events beyond the table of counters";
+	if (!*p && c->used[level] >= MAX - 1) {
+		what = beyond[level];
 		p = find(c, what);
 	}
 	if (!*p) {
@@ -74,7 +83,7 @@ uint64_t counters_add(struct counters *c, enum vgpu_log_level level,
 			goto out;
 		snprintf((*p)->name, sizeof((*p)->name), "%s", what);
 		(*p)->level = level;
-		c->used++;
+		c->used[level]++;
 	}
 	(*p)->n += n;
 	value = (*p)->n;
@@ -123,7 +132,7 @@ void counters_visit(struct counters *c, vgpu_counter_fn fn, void *arg)
 	unsigned int i, n = 0;
 
 	pthread_mutex_lock(&c->lock);
-	copy = calloc(c->used ? c->used : 1, sizeof(*copy));
+	copy = calloc((size_t)LEVELS * MAX, sizeof(*copy));
 	for (i = 0; copy && i < SLOTS; i++)
 		if (c->slot[i])
 			copy[n++] = *c->slot[i];

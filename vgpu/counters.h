@@ -13,7 +13,7 @@ struct counters *counters_create(void);
 void counters_destroy(struct counters *c);
 /*
  * Add @n to @what and return the new value. @level is that of the first call.
- * When the table is full, new names go to one counter for all.
+ * When there are very many names of a level, new ones go to one counter for all of them.
  */
 uint64_t counters_add(struct counters *c, enum vgpu_log_level level,
 		      const char *what, uint64_t n);

@@ -228,7 +228,7 @@ static int exec(struct vgpu_queue *q, void *priv, uint64_t rptr, uint64_t wptr)
 {
 	struct mes *mes = priv;
 	union frame f = { 0 };
-	unsigned int i, n;
+	unsigned int n;
 	int r;
 
 	f.dw[0] = vgpu_queue_dword(q, rptr);
@@ -242,8 +242,9 @@ static int exec(struct vgpu_queue *q, void *priv, uint64_t rptr, uint64_t wptr)
 	}
 	if (n > wptr - rptr)
 		return 0;
-	for (i = 1; i < n; i++)
-		f.dw[i] = vgpu_queue_dword(q, rptr + i);
+	r = vgpu_queue_dwords(q, rptr, f.dw, n);
+	if (r)
+		return r;
 	mes->exec = q;
 	r = message(mes, &f);
 	return r ? r : (int)n;

@@ -376,7 +376,7 @@ int pm4_exec(struct vgpu_queue *q, void *priv, uint64_t rptr, uint64_t wptr)
 		.q = q,
 		.client = env->client,
 	};
-	uint32_t i, n, header = vgpu_queue_dword(q, rptr);
+	uint32_t n, header = vgpu_queue_dword(q, rptr);
 	int r;
 
 	n = packet_length(header);
@@ -396,9 +396,9 @@ int pm4_exec(struct vgpu_queue *q, void *priv, uint64_t rptr, uint64_t wptr)
 		env->resume = env->saved;
 	env->saved.levels = 0;
 	env->saved.done = 0;
-	env->ring_buf[0] = header;
-	for (i = 1; i < n; i++)
-		env->ring_buf[i] = vgpu_queue_dword(q, rptr + i);
+	r = vgpu_queue_dwords(q, rptr, env->ring_buf, n);
+	if (r)
+		return r;
 	run.ring_end = rptr + n;
 	r = run_packet(&run, env->ring_buf, n);
 	env->saved.rptr = rptr;

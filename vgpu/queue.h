@@ -82,6 +82,11 @@ int vgpu_queue_packet(struct vgpu_queue *q);
 /* Ring dword at position @pos (not wrapped). For exec callbacks. */
 uint32_t vgpu_queue_dword(struct vgpu_queue *q, uint64_t pos);
 /*
+ * @n ring dwords from @pos on. 0, or the negative errno of ring memory that cannot be read,
+ * which exec returns: what cannot be read is not executed.
+ */
+int vgpu_queue_dwords(struct vgpu_queue *q, uint64_t pos, uint32_t *out, uint32_t n);
+/*
  * For exec callbacks: wait until @ready(arg) is true, polling with growing
  * pauses. 0, or -ECANCELED when the queue is being stopped.
  */

@@ -77,6 +77,15 @@ uint32_t vgpu_queue_dword(struct vgpu_queue *q, uint64_t pos)
 	return q->fetch[pos - q->fetched];
 }
 
+int vgpu_queue_dwords(struct vgpu_queue *q, uint64_t pos, uint32_t *out, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n && !q->fetch_error; i++)
+		out[i] = vgpu_queue_dword(q, pos + i);
+	return q->fetch_error;
+}
+
 static void report_rptr(struct vgpu_queue *q)
 {
 	const struct vgpu_queue_config *c = &q->cfg;

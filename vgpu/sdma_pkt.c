@@ -68,10 +68,13 @@ struct sdma_op {
 	bool privileged;	/* refused to processes */
 };
 
-static uint32_t stream_dword(struct sdma_run *run, uint64_t index)
+/* @n dwords of the packet from @index on; 0, or why they cannot be read. */
+static int stream_dwords(struct sdma_run *run, uint64_t index, uint32_t *out, uint32_t n)
 {
-	return run->ib ? run->ib[run->pos + index] :
-			 vgpu_queue_dword(run->q, run->pos + index);
+	if (!run->ib)
+		return vgpu_queue_dwords(run->q, run->pos + index, out, n);
+	memcpy(out, run->ib + run->pos + index, n * sizeof(*out));
+	return 0;
 }
 
 /* ---- copies and fills ---- */
@@ -226,15 +229,17 @@ static int do_const_fill(struct sdma_run *run, const uint32_t *p)
 static int do_write(struct sdma_run *run, const uint32_t *p)
 {
 	uint64_t dst = ADDR(p, WRITE_UNTILED_DST_ADDR_LO_dst_addr_31_0);
-	uint32_t count = F(p, WRITE_UNTILED_DW_3_count) + 1, i = 0, n, j;
+	uint32_t count = F(p, WRITE_UNTILED_DW_3_count) + 1, i = 0, n;
 	uint32_t buf[BATCH];
+	int r;
 
 	if (run->left < 4ull + count)
 		return 0;
 	for (i = 0; i < count; i += n) {
 		n = count - i < BATCH ? count - i : BATCH;
-		for (j = 0; j < n; j++)
-			buf[j] = stream_dword(run, 4 + i + j);
+		r = stream_dwords(run, 4 + i, buf, n);
+		if (r)
+			return r;
 		/* What others poll for must not appear in pieces. */
 		if (count == 1)
 			vgpu_mem_write32(run->dev, &run->client, dst, buf[0]);
@@ -614,10 +619,12 @@ static int exec_one(struct sdma_run *run)
 {
 	uint32_t p[SDMA_MAX_DW] = { 0 };
 	const struct sdma_op *op;
-	unsigned int i;
+	uint64_t n;
 	int r;
 
-	p[0] = stream_dword(run, 0);
+	r = stream_dwords(run, 0, p, 1);
+	if (r)
+		return r;
 	op = find_op(p[0]);
 	if (!op) {
 		vgpu_count(run->dev, VGPU_LOG_UNIMP,
@@ -633,8 +640,14 @@ static int exec_one(struct sdma_run *run)
 		return -EPERM;
 	}
 	/* COPY_LINEAR may have two more, which matter only if they are there. */
-	for (i = 1; i < op->dw + 2u && i < run->left && i < SDMA_MAX_DW; i++)
-		p[i] = stream_dword(run, i);
+	n = op->dw + 2u;
+	if (n > run->left)
+		n = run->left;
+	if (n > SDMA_MAX_DW)
+		n = SDMA_MAX_DW;
+	r = stream_dwords(run, 0, p, n);
+	if (r)
+		return r;
 	trace(run, op, p);
 	if (op->fn)
 		r = op->fn(run, p);

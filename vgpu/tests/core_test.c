@@ -197,6 +197,11 @@ static void counters(void)
 	for (i = 0; i < 6000; i++)
 		vgpu_count(h->dev, VGPU_LOG_GUEST, "name %d", i);
 	CHECK_EQ(vgpu_counted(h->dev, VGPU_LOG_GUEST), 6010);
+	/* Many names of one level neither hide nor change what others count. */
+	vgpu_count(h->dev, VGPU_LOG_UNIMP, "one more");
+	CHECK_EQ(vgpu_counted(h->dev, VGPU_LOG_UNIMP), 1);
+	CHECK_EQ(vgpu_counted_event(h->dev, "one more"), 1);
+	CHECK_EQ(vgpu_counted(h->dev, VGPU_LOG_GUEST), 6010);
 	vgpu_stat(h->dev, "stat", 1ull << 40);
 	vgpu_stat(h->dev, "stat", 2);
 	fake_host_destroy(h);

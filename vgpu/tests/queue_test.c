@@ -32,7 +32,7 @@ static bool flag_set(void *arg)
 
 static int exec(struct vgpu_queue *q, void *priv, uint64_t rptr, uint64_t wptr)
 {
-	uint32_t header = vgpu_queue_dword(q, rptr);
+	uint32_t dw[SIZE_DW], header = vgpu_queue_dword(q, rptr);
 	unsigned int i, n = header & 0xff;
 	int r;
 
@@ -51,9 +51,11 @@ static int exec(struct vgpu_queue *q, void *priv, uint64_t rptr, uint64_t wptr)
 	}
 	if (n > wptr - rptr)
 		return 0;
+	r = vgpu_queue_dwords(q, rptr, dw, n);
+	if (r)
+		return r;
 	for (i = 1; i < n; i++)
-		__atomic_fetch_add(&sum, vgpu_queue_dword(q, rptr + i),
-				   __ATOMIC_SEQ_CST);
+		__atomic_fetch_add(&sum, dw[i], __ATOMIC_SEQ_CST);
 	return n ? n : 1;
 }
 
@@ -230,34 +232,39 @@ static void halts(void)
 	static const struct {
 		const char *name;
 		uint32_t packet;
-		uint64_t base;
+		uint64_t base, start;
 	} rows[] = {
-		{ "engine error", PKT_ERROR, RING },
-		{ "length beyond the ring", PKT_LONG, RING },
-		{ "ring unmapped", 0, FAKE_MEM_SIZE + 4096 },
+		{ "engine error", PKT_ERROR, RING, 0 },
+		{ "length beyond the ring", PKT_LONG, RING, 0 },
+		{ "ring unmapped", 0, FAKE_MEM_SIZE + 4096, 0 },
+		/* it goes on where the ring begins */
+		{ "rest of a packet unmapped", 3, -(uint64_t)SIZE_DW * 2, SIZE_DW - 1 },
 	};
-	size_t i;
+	size_t i, k;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct fake_host *h = fake_host_create(no_blocks, 4096, 1 << 20,
 						       false);
 		struct vgpu_queue_config c = config();
 		struct vgpu_queue *q;
-		uint64_t rptr;
+		uint64_t rptr, at;
 		int err;
 
 		test_row(rows[i].name);
 		REQUIRE(h);
 		c.base = rows[i].base;
+		c.rptr = c.wptr = rows[i].start;
 		q = vgpu_queue_start(h->dev, &c, &err);
 		REQUIRE(q);
-		put(0, rows[i].packet);
-		put(1, 2);
-		put(2, 7);
-		vgpu_queue_kick(q, 3);
+		for (k = 0; k < 3; k++) {
+			at = c.base + (rows[i].start + k) % SIZE_DW * 4;
+			if (at < FAKE_MEM_SIZE)
+				fake_mem_put32(at, k ? 7 : rows[i].packet);
+		}
+		vgpu_queue_kick(q, rows[i].start + 3);
 		CHECK_SOON(vgpu_counted(h->dev, VGPU_LOG_GUEST) == 1);
 		vgpu_queue_stop(q, &rptr, NULL);
-		CHECK_EQ(rptr, 0);
+		CHECK_EQ(rptr, rows[i].start);
 		CHECK_EQ(total(), 0);
 		fake_host_destroy(h);
 	}

@@ -10,10 +10,16 @@
  */
 
 #include <errno.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <linux/sync_file.h>
+
 #include "igt.h"
+#include "lib/amdgpu/amd_engine_control.h"
 #include "lib/amdgpu/amd_userptr_view.h"
 
 IGT_TEST_DESCRIPTION("User queues see userptr BOs as the CPU does, before and after "
@@ -301,6 +307,235 @@ static void missing(int fd, const struct missing *what, enum userq_kind kind)
 	view_read(&s.v, &s.q);
 	view_write(&s.v, &s.q, NEXT);
 	userq_fini(&more);
+	scene_fini(&s);
+}
+
+/*
+ * What a queue has to wait for before it may go on after @syncobj, as USERQ_WAIT says. Of
+ * fences that are no user fences alone the kernel itself waits for the end.
+ */
+static int __userq_wait_for(struct userq *q, uint32_t syncobj,
+			    struct drm_amdgpu_userq_fence_info *info, unsigned int *count)
+{
+	struct drm_amdgpu_userq_wait args = {
+		.waitq_id = q->id,
+		.syncobj_handles = (uintptr_t)&syncobj,
+		.num_syncobj_handles = 1,
+		.num_fences = 1,
+		.out_fences = (uintptr_t)info,
+	};
+
+	if (ioctl(q->gpu->fd, DRM_IOCTL_AMDGPU_USERQ_WAIT, &args))
+		return -errno;
+	*count = args.num_fences;
+	return 0;
+}
+
+static uint64_t wait_address(struct userq *q, uint32_t syncobj)
+{
+	struct drm_amdgpu_userq_fence_info info = {};
+	unsigned int count = 0;
+
+	igt_assert_eq(__userq_wait_for(q, syncobj, &info, &count), 0);
+	igt_assert_eq(count, 1);
+	return info.va;
+}
+
+static void start_gated(struct userq *q, struct batch_gpu *gpu)
+{
+	userq_init(q, gpu, USERQ_COMPUTE, BATCH_PAGE);
+	userq_emit_gate(q);
+	userq_submit(q);
+}
+
+/**
+ * SUBTEST: missing-wait-%s
+ * Description: A %arg[1] queue has to wait for a queue of another file. It gets no fence,
+ *	because memory is missing; until it gets one nobody else is given the place
+ *	where the other queue tells how far it is.
+ *
+ * arg[1]:
+ *
+ * @gfx:			graphics
+ * @compute:			compute
+ * @sdma:			SDMA
+ */
+static void missing_wait(int fd, enum userq_kind kind)
+{
+	static const struct batch_layout layout = { 8, 4, 0, 1, BATCH_ANON, BATCH_SHUFFLED };
+	struct userq first, next, waiter;
+	struct batch_gpu other;
+	uint32_t syncobj;
+	struct scene s;
+	uint64_t va;
+	int file, i;
+
+	scene_init(&s, fd, &layout, false, BATCH_RW, kind);
+	userq_file_init(&other, fd);
+	userq_require(&other, USERQ_COMPUTE);
+	start_gated(&first, &other);
+	do_or_die(drmSyncobjExportSyncFile(other.fd, first.syncobj, &file));
+	do_or_die(drmSyncobjCreate(s.gpu.fd, 0, &syncobj));
+	do_or_die(drmSyncobjImportSyncFile(s.gpu.fd, syncobj, file));
+	close(file);
+	va = wait_address(&s.q, syncobj);
+
+	igt_set_timeout(MISSING_SECONDS, "a queue whose memory is missing");
+	do_or_die(munmap(batch_range_ptr(s.v.pieces, 0), batch_range_size(s.v.pieces, 0)));
+	view_emit_read(&s.v, &s.q);
+	igt_assert_eq(__userq_submit(&s.q), -EFAULT);
+	igt_reset_timeout();
+	userq_open_gates(&first);
+	userq_wait(&first);
+	userq_fini(&first);
+	do_or_die(drmSyncobjDestroy(s.gpu.fd, syncobj));
+
+	/* what the last fence held goes a while after it, and the lowest place is taken */
+	userq_init(&waiter, &other, USERQ_COMPUTE, BATCH_PAGE);
+	for (i = 0; i < 10; i++) {
+		usleep(20000);
+		start_gated(&next, &other);
+		igt_assert_neq_u64(wait_address(&waiter, next.syncobj), va);
+		userq_open_gates(&next);
+		userq_wait(&next);
+		userq_fini(&next);
+	}
+	userq_fini(&waiter);
+	userq_file_fini(&other);
+
+	batch_pieces_place(s.v.pieces, 0);
+	batch_fill_range(s.v.pieces, 0, OLD);
+	userq_submit(&s.q);
+	userq_wait(&s.q);
+	view_check_staging(&s.v, &s.q);
+	scene_fini(&s);
+}
+
+/**
+ * SUBTEST: free-referenced-%s
+ * Description: A %arg[1] queue does no more work once it is freed, while a thread that waits
+ *	for fences in its name (DRM_IOCTL_AMDGPU_USERQ_WAIT) still holds a reference:
+ *	nothing would take it off the hardware when memory goes.
+ *
+ * arg[1]:
+ *
+ * @gfx:			graphics
+ * @compute:			compute
+ * @sdma:			SDMA
+ */
+struct waiter {
+	struct userq *q;
+	uint32_t syncobj;
+	int tid;
+	int done;
+	int error;
+};
+
+static void *wait_for_others(void *data)
+{
+	struct drm_amdgpu_userq_fence_info info;
+	struct waiter *w = data;
+	unsigned int count;
+
+	__atomic_store_n(&w->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
+	w->error = __userq_wait_for(w->q, w->syncobj, &info, &count);
+	__atomic_store_n(&w->done, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void waiter_blocks(struct waiter *w)
+{
+	int tid;
+
+	do {
+		igt_assert(!__atomic_load_n(&w->done, __ATOMIC_ACQUIRE));
+		usleep(1000);
+		tid = __atomic_load_n(&w->tid, __ATOMIC_ACQUIRE);
+	} while (!tid || !amd_task_blocked(tid, "dma_fence_"));
+}
+
+/* A fence of two queues together is no user fence. */
+static uint32_t import_both(struct batch_gpu *gpu, struct userq *q)
+{
+	struct sync_merge_data merge = { .name = "both" };
+	uint32_t syncobj;
+	int file;
+
+	do_or_die(drmSyncobjExportSyncFile(q[0].gpu->fd, q[0].syncobj, &file));
+	do_or_die(drmSyncobjExportSyncFile(q[1].gpu->fd, q[1].syncobj, &merge.fd2));
+	do_or_die(ioctl(file, SYNC_IOC_MERGE, &merge));
+	do_or_die(drmSyncobjCreate(gpu->fd, 0, &syncobj));
+	do_or_die(drmSyncobjImportSyncFile(gpu->fd, syncobj, merge.fence));
+	close(merge.fence);
+	close(merge.fd2);
+	close(file);
+	return syncobj;
+}
+
+static void check_untouched(const struct batch_buffer *b)
+{
+	uint64_t i;
+
+	for (i = 0; i < b->size; i++)
+		igt_assert_f(((uint8_t *)b->cpu)[i] == 0xa5, "the queue still works\n");
+}
+
+static void free_referenced(int fd, enum userq_kind kind)
+{
+	static const struct batch_layout layout = { 8, 4, 0, 1, BATCH_ANON, BATCH_SHUFFLED };
+	struct waiter w = {};
+	struct userq gated[2], busy;
+	struct batch_gpu other, third;
+	pthread_t thread;
+	struct scene s;
+	int i;
+
+	amd_task_require();
+	scene_init(&s, fd, &layout, false, BATCH_RW, kind);
+	userq_file_init(&other, fd);
+	userq_require(&other, USERQ_COMPUTE);
+	start_gated(&gated[0], &other);
+	start_gated(&gated[1], &other);
+	w.q = &s.q;
+	w.syncobj = import_both(&s.gpu, gated);
+	igt_set_timeout(MISSING_SECONDS, "a thread that waits in the name of a queue");
+	igt_assert_eq(pthread_create(&thread, NULL, wait_for_others, &w), 0);
+	waiter_blocks(&w);
+
+	/* the thread has read the number of the queue */
+	userq_destroy(&s.q);
+	view_change(&s.v, VIEW_REMAP, 1, NEXT);
+	memset(s.q.staging.cpu, 0xa5, s.q.staging.size);
+	view_emit_read(&s.v, &s.q);
+	userq_ring_bell(&s.q);
+	/* long enough for the same engine to do other work */
+	userq_file_init(&third, fd);
+	userq_init(&busy, &third, kind, BATCH_PAGE);
+	for (i = 0; i < 5; i++)
+		userq_copy(&busy, busy.staging.va, busy.gate.va, BATCH_PAGE);
+	userq_fini(&busy);
+	userq_file_fini(&third);
+	check_untouched(&s.q.staging);
+
+	/* the next one gets its doorbell, and keeps it when the reference goes */
+	igt_assert_eq(__userq_create(&s.q), 0);
+	view_read(&s.v, &s.q);
+	igt_assert(!__atomic_load_n(&w.done, __ATOMIC_ACQUIRE));
+	/* unmapping what one is made of stops both, which waits for their work */
+	for (i = 0; i < 2; i++)
+		userq_open_gates(&gated[i]);
+	for (i = 0; i < 2; i++)
+		userq_wait(&gated[i]);
+	for (i = 0; i < 2; i++)
+		userq_fini(&gated[i]);
+	igt_assert_eq(pthread_join(thread, NULL), 0);
+	igt_assert_eq(w.error, 0);
+	igt_reset_timeout();
+	do_or_die(drmSyncobjDestroy(s.gpu.fd, w.syncobj));
+	userq_file_fini(&other);
+	view_change(&s.v, VIEW_DONTNEED, 1, NEXT + 1);
+	view_read(&s.v, &s.q);
+	view_write(&s.v, &s.q, NEXT + 2);
 	scene_fini(&s);
 }
 
@@ -607,6 +842,12 @@ int igt_main()
 			igt_subtest_f("missing-%s-%s", missings[i].name, userq_kinds[k].name)
 				missing(fd, &missings[i], k);
 		}
+		igt_describe("What a queue waits for while memory is missing");
+		igt_subtest_f("missing-wait-%s", userq_kinds[k].name)
+			missing_wait(fd, k);
+		igt_describe("A queue that was freed does not run");
+		igt_subtest_f("free-referenced-%s", userq_kinds[k].name)
+			free_referenced(fd, k);
 	}
 
 	igt_describe("User queues of all kinds");

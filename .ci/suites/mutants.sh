@@ -36,15 +36,18 @@ mutants()
 	not-marked-dirty|_dma.c|s/^\tamdgpu_userptr_mark_dirty(batch, r);$//||${batch}_pages --run-subtest kept-*
 	bytes-not-returned|.c|s/^\tatomic64_sub(batch->accounted, &mgr->bytes);$//||${batch}_uapi
 	owner-not-checked|.c|s/^\treturn bo->userptr_batch->mm;$/\treturn current->mm;/||${batch}_life --run-subtest inherit-*
-	final-check-missing-userq|$fixes/fix-06*|s/^+\telse if (!amdgpu_userq_userptrs_valid(rs))$/+\telse if (false)/||${batch}_userq_race --run-subtest storm-*-sdma
-	tlb-flush-by-cpu-missing|$fixes/fix-02*|s/^+\tif (!fence)$/+\tif (!fence ? true : !*fence) { tlb_cb->vm = vm; amdgpu_vm_tlb_seq_cb(NULL, \&tlb_cb->cb); return; }/; s/^+\t\tfence = \&flush;$/+\t\t;/|--module-args "fw_load_type=0 dpm=1 dc=0 user_queue=1 vm_update_mode=3"|$userq --run-subtest replace-bo-*
-	split-leftovers|$fixes/fix-10*|drop||${batch}_access --run-subtest split-*
-	dpm-oops|$fixes/fix-03*|drop|--module-args "fw_load_type=0 dpm=0 dc=0 user_queue=1"|$userq --run-subtest bo-first-sdma
-	first-list-only|$fixes/fix-06*|s/^+\t\t&vm->individual\.needs_update,$/+/||$userq --run-subtest follow-one-*
-	userptr-placed-too-early|$fixes/fix-06*|s/^+\t\tif (amdgpu_ttm_tt_is_userptr(bo->tbo\.ttm)) {$/+\t\tif (false) {/||$userq --run-subtest many-64-novalidate-sdma
-	restarted-before-restore|$fixes/fix-06*|s/^+\tret = amdgpu_userq_update_vm(rs);$/+\tret = 0;/||$userq --run-subtest follow-one-*
-	restore-forgotten|$fixes/fix-07*|s/^+\t\tamdgpu_userq_retry_restore(uq_mgr);$/+\t\t;/||${batch}_userq --run-subtest gone-alone-*
-	mapped-late|$fixes/fix-08*|s/^+\treturn armed;$/+\treturn false;/; s/^+\tdma_fence_wait(ev_fence, false);$/+\t;/||$userq --run-subtest map-late-*
+	final-check-missing-userq|$fixes/*restore-BOs-with*|s/^+\telse if (!amdgpu_userq_userptrs_valid(rs))$/+\telse if (false)/||${batch}_userq_race --run-subtest storm-*-sdma
+	tlb-flush-by-cpu-missing|$fixes/*page-table-updates-by-the-CPU*|s/^+\tif (!fence)$/+\tif (!fence ? true : !*fence) { tlb_cb->vm = vm; amdgpu_vm_tlb_seq_cb(NULL, \&tlb_cb->cb); return; }/; s/^+\t\tfence = \&flush;$/+\t\t;/|--module-args "fw_load_type=0 dpm=1 dc=0 user_queue=1 vm_update_mode=3"|$userq --run-subtest replace-bo-*
+	split-leftovers|$fixes/*not-up-to-date-too*|drop||${batch}_access --run-subtest split-*
+	dpm-oops|$fixes/*no-overdrive*|drop|--module-args "fw_load_type=0 dpm=0 dc=0 user_queue=1"|$userq --run-subtest bo-first-sdma
+	first-list-only|$fixes/*restore-BOs-with*|s/^+\t\t&vm->individual\.needs_update,$/+/||$userq --run-subtest follow-one-*
+	userptr-placed-too-early|$fixes/*restore-BOs-with*|s/^+\t\tif (amdgpu_ttm_tt_is_userptr(bo->tbo\.ttm)) {$/+\t\tif (false) {/||$userq --run-subtest many-64-novalidate-sdma
+	restarted-before-restore|$fixes/*restore-BOs-with*|s/^+\tret = amdgpu_userq_update_vm(rs);$/+\tret = 0;/||$userq --run-subtest follow-one-*
+	restore-forgotten|$fixes/*restore-that-failed-again*|s/^+\t\tamdgpu_userq_retry_restore(uq_mgr);$/+\t\t;/||${batch}_userq --run-subtest gone-alone-*
+	stale-entries-not-waited-for|_vm.c|s/up.last_update = clear || up.flush || up.lost ? /up.last_update = false ? /||${batch}_inflight --run-subtest unlisted-*
+	freed-queue-runs|$fixes/*eviction-does-not-find*|s/^+\t\tif (amdgpu_userq_stop(queue))$/+\t\tif (false)/||$userq --run-subtest free-referenced-*
+	fence-drivers-dropped|$fixes/*report-a-restore*|s/^+\t\tif (xa_alloc(&userq->fence_drv_xa, /+\t\tif (true || xa_alloc(\&userq->fence_drv_xa, /||$userq --run-subtest missing-wait-*
+	mapped-late|$fixes/*mapped-late*|s/^+\treturn !amdgpu_evf_mgr_is_evicted(&fpriv->evf_mgr);$/+\treturn false;/; s/^+\tdma_fence_wait(ev_fence, false);$/+\t;/||$userq --run-subtest map-late-*
 	EOF
 }
 

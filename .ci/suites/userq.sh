@@ -15,12 +15,12 @@ modes()
 {
 	cat <<-EOF
 	update-by-cpu|dpm=1 user_queue=1 vm_update_mode=3|replace|follow-one|follow-dontneed|storm|order|busy|gone
-	no-kernel-rings|dpm=1 user_queue=2|follow-one|many|bo-first|copy|order|busy|gone
+	no-kernel-rings|dpm=1 user_queue=2|follow-one|many|bo-first|copy|order|busy|gone|acquire
 	no-power-management|dpm=0 user_queue=1|bo-first|busy
 	EOF
 }
 
-for source in igt-tests/amd_*_userq*.c; do
+for source in igt-tests/amd_*_userq*.c igt-tests/amd_userptr_batch_kfd.c; do
 	name=$(basename "$source" .c)
 	in_tree "$BUILD/igt-tests/$name" --list-subtests | sed "s/^/igt@$name@/"
 done >"$OUT/all"

@@ -76,20 +76,22 @@ void amdgpu_userptr_batch_mgr_init(struct amdgpu_device *adev)
  * amdgpu_userptr_batch_info - answer %AMDGPU_INFO_GEM_USERPTR_BATCH
  *
  * @adev: device
- * @info: result
+ * @out: where &struct drm_amdgpu_info_gem_userptr_batch goes
+ * @size: how much of it the caller knows, in bytes
  *
- * Returns: 0
+ * Returns: 0 or -EFAULT
  */
-int amdgpu_userptr_batch_info(struct amdgpu_device *adev,
-			      struct drm_amdgpu_info_gem_userptr_batch *info)
+int amdgpu_userptr_batch_info(struct amdgpu_device *adev, void __user *out, u32 size)
 {
-	memset(info, 0, sizeof(*info));
-	info->max_ranges = READ_ONCE(amdgpu_userptr_batch_max_ranges);
-	info->max_bytes = amdgpu_userptr_batch_max_bytes(adev);
-	info->used_bytes = atomic64_read(&adev->userptr_batch.bytes);
-	info->flags = AMDGPU_USERPTR_BATCH_FLAGS;
-	info->range_size = sizeof(struct drm_amdgpu_gem_userptr_range);
-	return 0;
+	struct drm_amdgpu_info_gem_userptr_batch info = {
+		.max_ranges = READ_ONCE(amdgpu_userptr_batch_max_ranges),
+		.max_bytes = amdgpu_userptr_batch_max_bytes(adev),
+		.used_bytes = atomic64_read(&adev->userptr_batch.bytes),
+		.flags = AMDGPU_USERPTR_BATCH_FLAGS,
+		.range_size = sizeof(struct drm_amdgpu_gem_userptr_range),
+	};
+
+	return copy_to_user(out, &info, min_t(size_t, size, sizeof(info))) ? -EFAULT : 0;
 }
 
 /**
@@ -440,6 +442,56 @@ out_unreserve:
 }
 ALLOW_ERROR_INJECTION(amdgpu_userptr_batch_attach, ERRNO);
 
+/**
+ * amdgpu_userptr_batch_in_vm - does a VM have batches?
+ *
+ * @adev: device
+ * @vm: VM, root PD reserved
+ *
+ * What a batch loses is not taken away from KFD's queues. So KFD cannot acquire a VM
+ * that has batches, and a VM that KFD acquired gets none.
+ *
+ * Returns: true if there are batches that belong to @vm
+ */
+bool amdgpu_userptr_batch_in_vm(struct amdgpu_device *adev, struct amdgpu_vm *vm)
+{
+	struct amdgpu_userptr_batch *batch;
+	bool found = false;
+
+	dma_resv_assert_held(vm->root.bo->tbo.base.resv);
+
+	mutex_lock(&adev->userptr_batch.lock);
+	list_for_each_entry(batch, &adev->userptr_batch.batches, node) {
+		found = batch->bo->parent == vm->root.bo;
+		if (found)
+			break;
+	}
+	mutex_unlock(&adev->userptr_batch.lock);
+	return found;
+}
+
+/* Make the batch one of the device's and the VM's. */
+static int amdgpu_userptr_batch_publish(struct amdgpu_userptr_batch *batch,
+					struct amdgpu_vm *vm)
+{
+	struct amdgpu_userptr_batch_mgr *mgr = &batch->adev->userptr_batch;
+	int r;
+
+	r = amdgpu_bo_reserve(vm->root.bo, false);
+	if (r)
+		return r;
+
+	if (vm->is_compute_context) {
+		r = -EOPNOTSUPP;
+	} else {
+		mutex_lock(&mgr->lock);
+		list_add_tail(&batch->node, &mgr->batches);
+		mutex_unlock(&mgr->lock);
+	}
+	amdgpu_bo_unreserve(vm->root.bo);
+	return r;
+}
+
 static int amdgpu_userptr_batch_check_args(const struct drm_amdgpu_gem_userptr_batch *args)
 {
 	if (args->flags & ~AMDGPU_USERPTR_BATCH_FLAGS || args->pad || !args->num_ranges)
@@ -522,10 +574,10 @@ int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
 		goto out_put;
 	}
 
-	mutex_lock(&adev->userptr_batch.lock);
-	list_add_tail(&batch->node, &adev->userptr_batch.batches);
-	mutex_unlock(&adev->userptr_batch.lock);
+	r = amdgpu_userptr_batch_publish(batch, &fpriv->vm);
 	drm_dev_exit(idx);
+	if (r)
+		goto out_put;
 
 	r = amdgpu_userptr_batch_insert_notifiers(batch, &args->bad_range);
 	if (r)

@@ -16,7 +16,6 @@ struct amdgpu_vm;
 struct drm_device;
 struct drm_file;
 struct drm_printer;
-struct drm_amdgpu_info_gem_userptr_batch;
 struct mm_struct;
 
 /**
@@ -36,8 +35,8 @@ void amdgpu_userptr_batch_mgr_init(struct amdgpu_device *adev);
 void amdgpu_userptr_batch_mgr_unplug(struct amdgpu_device *adev);
 int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
 				   struct drm_file *filp);
-int amdgpu_userptr_batch_info(struct amdgpu_device *adev,
-			      struct drm_amdgpu_info_gem_userptr_batch *info);
+int amdgpu_userptr_batch_info(struct amdgpu_device *adev, void __user *out, u32 size);
+bool amdgpu_userptr_batch_in_vm(struct amdgpu_device *adev, struct amdgpu_vm *vm);
 void amdgpu_userptr_batch_fini(struct amdgpu_bo *bo);
 struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo);
 int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range);
@@ -60,11 +59,16 @@ static inline int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *d
 	return -ENODEV;
 }
 
-static inline int
-amdgpu_userptr_batch_info(struct amdgpu_device *adev,
-			  struct drm_amdgpu_info_gem_userptr_batch *info)
+static inline int amdgpu_userptr_batch_info(struct amdgpu_device *adev, void __user *out,
+					    u32 size)
 {
 	return -ENODEV;
+}
+
+static inline bool amdgpu_userptr_batch_in_vm(struct amdgpu_device *adev,
+					      struct amdgpu_vm *vm)
+{
+	return false;
 }
 
 static inline void amdgpu_userptr_batch_fini(struct amdgpu_bo *bo) {}

@@ -26,6 +26,7 @@
 #include "lib/amdgpu/amd_userptr_batch.h"
 #include "lib/amdgpu/amd_userptr_batch_life.h"
 #include "lib/amdgpu/amd_userptr_kinds.h"
+#include "lib/amdgpu/amd_userptr_raw.h"
 
 IGT_TEST_DESCRIPTION("Memory changes while a job that uses it is in flight");
 
@@ -521,6 +522,60 @@ static void submission_waits(int fd)
 	link_fini(&link);
 }
 
+/**
+ * SUBTEST: unlisted-%s
+ * Description: Memory of a batch has been taken away. A job that does not list the batch,
+ *	%arg[1], could use the entries of that memory all the same: it does not begin
+ *	before they are cleared, which the SDMA engine does.
+ *
+ * arg[1]:
+ *
+ * @gfx:			on the graphics ring
+ * @compute:			on a compute ring
+ */
+static const struct unlisted {
+	const char *name;
+	uint32_t ip;
+} unlisted[] = {
+	{ "gfx", AMDGPU_HW_IP_GFX },
+	{ "compute", AMDGPU_HW_IP_COMPUTE },
+};
+
+/* What begins too early is done much sooner; what does not makes the test this long. */
+#define EARLY_NS (1000ull * 1000 * 1000)
+#define LATE_NS (60 * EARLY_NS)
+
+static void unlisted_waits(int fd, uint32_t ip)
+{
+	static const struct batch_layout small = { 4, 4, 0, 1, BATCH_ANON, BATCH_SHUFFLED };
+	struct batch_owner o;
+	struct raw raw;
+	uint64_t fence;
+
+	amd_engine_require(ENGINE);
+	batch_owner_init(&o, fd, &small, OLD);
+	raw_init(&raw, &o.gpu);
+	/* the ring works, and nothing is left to do for the jobs' own buffers */
+	igt_assert_eq(raw_submit_nop(&raw, &o.bo, ip, &fence), 0);
+	igt_assert_eq(raw_wait(&raw, ip, fence, LATE_NS), 0);
+	batch_read_check(&o.gpu, &o.bo, OLD);
+
+	do_or_die(madvise(batch_range_ptr(o.pieces, 1), batch_range_size(o.pieces, 1),
+			  MADV_DONTNEED));
+	igt_set_timeout(HANG_SECONDS, "a job that does not list the batch");
+	amd_engine_hold(ENGINE);
+	igt_assert_eq(raw_submit_nop(&raw, NULL, ip, &fence), 0);
+	igt_assert_eq(raw_wait(&raw, ip, fence, EARLY_NS), -ETIME);
+	amd_engine_release(ENGINE);
+	igt_assert_eq(raw_wait(&raw, ip, fence, LATE_NS), 0);
+	igt_reset_timeout();
+
+	batch_fill(o.pieces, NEW);
+	batch_read_check(&o.gpu, &o.bo, NEW);
+	raw_fini(&raw);
+	batch_owner_fini(&o);
+}
+
 int igt_main()
 {
 	unsigned int e, d, m;
@@ -541,6 +596,10 @@ int igt_main()
 
 	igt_subtest("submission-waits")
 		submission_waits(fd);
+
+	for (e = 0; e < ARRAY_SIZE(unlisted); e++)
+		igt_subtest_f("unlisted-%s", unlisted[e].name)
+			unlisted_waits(fd, unlisted[e].ip);
 
 	igt_fixture()
 		drm_close_driver(fd);

@@ -9,6 +9,7 @@
 #include "igt.h"
 #include "lib/amdgpu/amd_sdma.h"
 #include "lib/amdgpu/amd_userptr_batch.h"
+#include "lib/amdgpu/amd_userptr_raw.h"
 
 /* what every SDMA since GFX9 copies with one packet (its count has 22 bits) */
 #define COPY_MAX (2ull << 20)
@@ -742,34 +743,7 @@ int __batch_submit(struct batch_gpu *gpu, const struct batch_bo *bo, uint64_t ds
 		   uint64_t src, uint64_t size, unsigned int repeat,
 		   uint64_t *fence)
 {
-	struct drm_amdgpu_bo_list_entry entries[3] = {
-		{ .bo_handle = gpu->ib.handle },
-		{ .bo_handle = gpu->staging.handle },
-		{ .bo_handle = bo ? bo->handle : 0 },
-	};
-	struct drm_amdgpu_bo_list_in list = {
-		.operation = ~0u,
-		.list_handle = ~0u,
-		.bo_number = bo ? 3 : 2,
-		.bo_info_size = sizeof(entries[0]),
-		.bo_info_ptr = (uintptr_t)entries,
-	};
-	struct drm_amdgpu_cs_chunk_ib ib = {
-		.va_start = gpu->ib.va,
-		.ip_type = AMDGPU_HW_IP_DMA,
-	};
-	struct drm_amdgpu_cs_chunk chunks[2] = {
-		{
-			.chunk_id = AMDGPU_CHUNK_ID_BO_HANDLES,
-			.length_dw = sizeof(list) / 4,
-			.chunk_data = (uintptr_t)&list,
-		},
-		{
-			.chunk_id = AMDGPU_CHUNK_ID_IB,
-			.length_dw = sizeof(ib) / 4,
-			.chunk_data = (uintptr_t)&ib,
-		},
-	};
+	struct raw_job job;
 	uint32_t *dwords = gpu->ib.cpu;
 	unsigned int n = 0;
 
@@ -784,10 +758,10 @@ int __batch_submit(struct batch_gpu *gpu, const struct batch_bo *bo, uint64_t ds
 	}
 	while (n % IB_ALIGN_DWORDS)
 		dwords[n++] = 0; /* NOP */
-	ib.ib_bytes = n * 4;
 
-	return amdgpu_cs_submit_raw2(gpu->dev, gpu->ctx, 0, ARRAY_SIZE(chunks),
-				     chunks, fence);
+	raw_job_init(&job, gpu, bo, AMDGPU_HW_IP_DMA, n);
+	return amdgpu_cs_submit_raw2(gpu->dev, gpu->ctx, 0, ARRAY_SIZE(job.chunks),
+				     job.chunks, fence);
 }
 
 /**

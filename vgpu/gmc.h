@@ -96,6 +96,7 @@ struct tlb_ctx {
 
 struct tlb {
 	pthread_mutex_t lock;
+	uint64_t slots;		/* in all of the tables below */
 	struct tlb_ctx ctx[GMC_VMIDS];
 	/* Directory entries, [0] those of level 1; .pte is the entry. */
 	struct tlb_ctx pde[GMC_VMIDS][GMC_PDES];

@@ -15,6 +15,8 @@
 #define TLB_SLOTS_MIN	256u
 /* 8 GiB in 4 KiB pages per VMID; beyond it everything is dropped. */
 #define TLB_SLOTS_MAX	(4u << 20)
+/* All VMIDs of a hub together, 320 MiB: two of them may have that much at a time. */
+#define TLB_SLOTS_ALL	(8u << 20)
 
 int tlb_init(struct tlb *t)
 {
@@ -33,12 +35,13 @@ void tlb_fini(struct tlb *t)
 	pthread_mutex_destroy(&t->lock);
 }
 
-static void ctx_clear(struct tlb_ctx *c)
+static void ctx_clear(struct tlb *t, struct tlb_ctx *c)
 {
 	/* A table that has grown would make each later flush expensive. */
 	if (c->slots > TLB_SLOTS_MIN * 16) {
 		free(c->slot);
 		c->slot = NULL;
+		t->slots -= c->slots;
 		c->slots = 0;
 	} else if (c->slot) {
 		memset(c->slot, 0, c->slots * sizeof(*c->slot));
@@ -56,10 +59,10 @@ void tlb_flush(struct tlb *t, uint32_t vmid_mask, uint32_t parts)
 		if (!(vmid_mask & 1u << i))
 			continue;
 		if (parts & VGPU_TLB_PTES && t->ctx[i].used)
-			ctx_clear(&t->ctx[i]);
+			ctx_clear(t, &t->ctx[i]);
 		for (l = 0; l < GMC_PDES; l++)
 			if (parts & VGPU_TLB_PDE0 << l && t->pde[i][l].used)
-				ctx_clear(&t->pde[i][l]);
+				ctx_clear(t, &t->pde[i][l]);
 	}
 	pthread_mutex_unlock(&t->lock);
 }
@@ -96,12 +99,15 @@ static struct tlb_entry *lookup(const struct tlb_ctx *c, uint64_t va)
 	return NULL;
 }
 
-static bool grow(struct tlb_ctx *c)
+static bool grow(struct tlb *t, struct tlb_ctx *c)
 {
 	struct tlb_ctx n = { .slots = c->slots ? c->slots * 2 : TLB_SLOTS_MIN };
 	uint32_t i;
 
 	if (n.slots > TLB_SLOTS_MAX)
+		return false;
+	/* The smallest table anyone may have. */
+	if (c->slots && t->slots + c->slots > TLB_SLOTS_ALL)
 		return false;
 	n.slot = calloc(n.slots, sizeof(*n.slot));
 	if (!n.slot)
@@ -110,20 +116,22 @@ static bool grow(struct tlb_ctx *c)
 		if (c->slot[i].base)
 			*probe(&n, c->slot[i].base) = c->slot[i];
 	free(c->slot);
+	t->slots += n.slots - c->slots;
 	c->slot = n.slot;
 	c->slots = n.slots;
 	return true;
 }
 
 /* A place for @new, which replaces what is there under the same key. */
-static void put(struct gmc *g, struct tlb_ctx *c, const struct tlb_entry *new)
+static void put(struct gmc *g, struct tlb *t, struct tlb_ctx *c,
+		const struct tlb_entry *new)
 {
 	struct tlb_entry *e;
 
-	if (c->used >= c->slots / 2 && !grow(c)) {
+	if (c->used >= c->slots / 2 && !grow(t, c)) {
 		vgpu_count(g->dev, VGPU_LOG_INFO, "gmc: strict TLB full, dropped");
-		ctx_clear(c);
-		if (!c->slots && !grow(c))
+		ctx_clear(t, c);
+		if (!c->slots && !grow(t, c))
 			return;
 	}
 	e = probe(c, new->base);
@@ -132,7 +140,7 @@ static void put(struct gmc *g, struct tlb_ctx *c, const struct tlb_entry *new)
 	c->shifts |= 1ull << (new->base & 0xfff);
 }
 
-static void fill(struct gmc *g, struct tlb_ctx *c, uint64_t va,
+static void fill(struct gmc *g, struct tlb *t, struct tlb_ctx *c, uint64_t va,
 		 const struct gmc_xlat *x)
 {
 	struct tlb_entry e = {
@@ -146,7 +154,7 @@ static void fill(struct gmc *g, struct tlb_ctx *c, uint64_t va,
 		.writable = x->writable,
 	};
 
-	put(g, c, &e);
+	put(g, t, c, &e);
 	GMC_STAT(g, fills);
 }
 
@@ -163,7 +171,7 @@ static void fill_pdes(struct gmc *g, struct tlb *t, unsigned int vmid, uint64_t 
 		if (!(path->levels & 1u << l) || lookup(c, va))
 			continue;
 		e.base = key_of(va, path->shift[l]);
-		put(g, c, &e);
+		put(g, t, c, &e);
 	}
 }
 
@@ -269,7 +277,7 @@ static enum gmc_fault_kind miss(struct gmc *g, enum vgpu_hub hub, unsigned int v
 	old = by_old_pde(g, hub, vmid, va, write, &path, &kind, x);
 	if (kind != GMC_OK || x->prt)
 		return kind;
-	fill(g, &t->ctx[vmid], va, x);
+	fill(g, t, &t->ctx[vmid], va, x);
 	if (!old)
 		fill_pdes(g, t, vmid, va, &path);
 	return kind;

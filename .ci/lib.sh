@@ -81,10 +81,10 @@ debug_kernel()
 	if [ ! -e "$1/kmemleak" ]; then
 		fail kmemleak "no list: $1/kmemleak"
 	elif ! awk -v RS='unreferenced object ' -v out="$OUT/leaks" '
-		NR > 1 { n++; if (/amdgpu_/) { bad++; print RS $0 > out } }
+		NR > 1 { n++; if (/amdgpu_user[pq]/) { bad++; print RS $0 > out } }
 		END { print n + 0 > (out ".count"); exit bad > 0 }' "$1/kmemleak"; then
 		sed -n '1,24s/^/     | /p' "$OUT/leaks"
-		fail kmemleak "memory of amdgpu is lost: $1/kmemleak"
+		fail kmemleak "memory of userptr batches or user queues is lost: $1/kmemleak"
 	else
 		ok kmemleak "$(cat "$OUT/leaks.count") other objects: $1/kmemleak"
 	fi

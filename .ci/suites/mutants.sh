@@ -40,8 +40,8 @@ mutants()
 	tlb-flush-by-cpu-missing|$fixes/*page-table-updates-by-the-CPU*|s/^+\tif (!fence)$/+\tif (!fence ? true : !*fence) { tlb_cb->vm = vm; amdgpu_vm_tlb_seq_cb(NULL, \&tlb_cb->cb); return; }/; s/^+\t\tfence = \&flush;$/+\t\t;/|--module-args "fw_load_type=0 dpm=1 dc=0 user_queue=1 vm_update_mode=3"|$userq --run-subtest replace-bo-*
 	split-leftovers|$fixes/*not-up-to-date-too*|drop||${batch}_access --run-subtest split-*
 	dpm-oops|$fixes/*no-overdrive*|drop|--module-args "fw_load_type=0 dpm=0 dc=0 user_queue=1"|$userq --run-subtest bo-first-sdma
-	first-list-only|$fixes/*restore-BOs-with*|s/^+\t\t&vm->individual\.needs_update,$/+/||$userq --run-subtest follow-one-*
-	userptr-placed-too-early|$fixes/*restore-BOs-with*|s/^+\t\tif (amdgpu_ttm_tt_is_userptr(bo->tbo\.ttm)) {$/+\t\tif (false) {/||$userq --run-subtest many-64-novalidate-sdma
+	first-list-only|$fixes/*lock-all-BOs*|s/^+\t\t&vm->individual\.needs_update,$/+/||$userq --run-subtest follow-one-*
+	userptr-placed-too-early|$fixes/*without-pages*|s/^+\t\tif (amdgpu_ttm_tt_is_userptr(bo->tbo\.ttm)) {$/+\t\tif (false) {/||$userq --run-subtest many-64-novalidate-sdma
 	restarted-before-restore|$fixes/*restore-BOs-with*|s/^+\tret = amdgpu_userq_update_vm(rs);$/+\tret = 0;/||$userq --run-subtest follow-one-*
 	restore-forgotten|$fixes/*restore-that-failed-again*|s/^+\t\tamdgpu_userq_retry_restore(uq_mgr);$/+\t\t;/||${batch}_userq --run-subtest gone-alone-*
 	stale-entries-not-waited-for|_vm.c|s/up.last_update = clear || up.flush || up.lost ? /up.last_update = false ? /||${batch}_inflight --run-subtest unlisted-*

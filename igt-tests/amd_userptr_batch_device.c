@@ -25,6 +25,7 @@
 #include "lib/amdgpu/amd_userptr_batch_debug.h"
 #include "lib/amdgpu/amd_userptr_batch_life.h"
 #include "lib/amdgpu/amd_userptr_slot.h"
+#include "lib/amdgpu/amd_userptr_view.h"
 
 IGT_TEST_DESCRIPTION("Batch userptr BOs live through resets and suspends, and their "
 		     "memory through the loss of the device");
@@ -367,6 +368,76 @@ static void unbind_alive(const struct condition *what)
 	igt_assert_eq_u64(batch_kernel_taint(), taint);
 }
 
+/**
+ * SUBTEST: unbind-queue-%s
+ * Description: The driver is taken from the device while a user queue has work that it
+ *	cannot finish, with memory that the queue can reach. Nothing waits for that work for
+ *	ever: %arg[1].
+ *
+ * arg[1]:
+ *
+ * @batch:			a batch is unmapped, and the process exits
+ * @batch-exit:			the process with a batch exits
+ * @userptr:			plain userptrs are unmapped, and the process exits
+ * @userptr-exit:		the process with plain userptrs exits
+ */
+static const struct unfinished {
+	const char *name;
+	bool batch;
+	bool change;
+} unfinished[] = {
+	{ "batch", true, true },
+	{ "batch-exit", true, false },
+	{ "userptr", false, true },
+	{ "userptr-exit", false, false },
+};
+
+static void child_unbind(const struct unfinished *what)
+{
+	static const struct batch_layout layout = { 16, 4, 0, 1, BATCH_ANON, BATCH_SHUFFLED };
+	struct scene s;
+	int fd = open_device();
+
+	scene_init(&s, fd, &layout, what->batch, BATCH_RW, USERQ_COMPUTE);
+	userq_emit_gate(&s.q);
+	view_emit_read(&s.v, &s.q);
+	userq_submit(&s.q);
+	batch_slot_unbind(&slot);
+	if (what->change)
+		view_change(&s.v, VIEW_REMAP, 1, NEW);
+	/* libdrm's destructors would talk to the device */
+	_exit(0);
+}
+
+static void unbind_queue(const struct unfinished *what)
+{
+	int fd = open_device();
+	struct batch_gpu gpu;
+	unsigned long taint;
+
+	need_root();
+	taint = batch_kernel_taint();
+	batch_gpu_init_queues(&gpu, fd, BATCH_PAGE);
+	userq_require(&gpu, USERQ_COMPUTE);
+	batch_gpu_fini(&gpu);
+	drm_close_driver(fd);
+
+	igt_set_timeout(60, "work of a device that has gone");
+	igt_fork(child, 1)
+		child_unbind(what);
+	igt_waitchildren();
+	igt_reset_timeout();
+
+	fd = open_device();
+	batch_gpu_init(&gpu, fd, STAGING_SIZE);
+	igt_assert_eq_u64(batch_used_bytes(&gpu), 0);
+	igt_assert(batch_count_listed(&gpu) <= 0);
+	batch_works(&gpu);
+	batch_gpu_fini(&gpu);
+	drm_close_driver(fd);
+	igt_assert_eq_u64(batch_kernel_taint(), taint);
+}
+
 /*
  * The module. What it was loaded with is found by loading it once more while
  * nothing is probed: parameters that are not as before were given.
@@ -614,6 +685,11 @@ int igt_main()
 		igt_describe("Memory outlives the device");
 		igt_subtest_f("unbind-%s", conditions[i].name)
 			unbind_alive(&conditions[i]);
+	}
+	for (i = 0; i < ARRAY_SIZE(unfinished); i++) {
+		igt_describe("Memory outlives work that nobody will finish");
+		igt_subtest_f("unbind-queue-%s", unfinished[i].name)
+			unbind_queue(&unfinished[i]);
 	}
 
 	for (i = 0; i < ARRAY_SIZE(departures); i++) {

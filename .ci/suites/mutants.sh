@@ -47,6 +47,7 @@ mutants()
 	stale-entries-not-waited-for|_vm.c|s/up.last_update = clear || up.flush || up.lost ? /up.last_update = false ? /||${batch}_inflight --run-subtest unlisted-*
 	freed-queue-runs|$fixes/*eviction-does-not-find*|s/^+\t\tif (amdgpu_userq_stop(queue))$/+\t\tif (false)/||$userq --run-subtest free-referenced-*
 	fence-drivers-dropped|$fixes/*report-a-restore*|s/^+\t\tif (xa_alloc(&userq->fence_drv_xa, /+\t\tif (true || xa_alloc(\&userq->fence_drv_xa, /||$userq --run-subtest missing-wait-*
+	unfinished-work-waited-for|$fixes/*ends-with-the-device*|s/^+\t\tamdgpu_userq_fence_driver_force_completion(queue);$/+\t\t;/||${batch}_device --run-subtest unbind-queue-*
 	mapped-late|$fixes/*mapped-late*|s/^+\treturn !amdgpu_evf_mgr_is_evicted(&fpriv->evf_mgr);$/+\treturn false;/; s/^+\tdma_fence_wait(ev_fence, false);$/+\t;/||$userq --run-subtest map-late-*
 	EOF
 }

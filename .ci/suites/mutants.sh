@@ -44,9 +44,9 @@ mutants()
 	userptr-placed-too-early|$fixes/*without-pages*|s/^+\t\tif (amdgpu_ttm_tt_is_userptr(bo->tbo\.ttm)) {$/+\t\tif (false) {/||$userq --run-subtest many-64-novalidate-sdma
 	restarted-before-restore|$fixes/*restore-BOs-with*|s/^+\tret = amdgpu_userq_update_vm(rs);$/+\tret = 0;/||$userq --run-subtest follow-one-*
 	restore-forgotten|$fixes/*restore-that-failed-again*|s/^+\t\tamdgpu_userq_retry_restore(uq_mgr);$/+\t\t;/||${batch}_userq --run-subtest gone-alone-*
-	stale-entries-not-waited-for|_vm.c|s/up.last_update = clear || up.flush || up.lost ? /up.last_update = false ? /||${batch}_inflight --run-subtest unlisted-*
+	stale-entries-not-waited-for|_vm.c|s/? &vm->last_update :$/? \&bo_va->last_pt_update :/||${batch}_inflight --run-subtest unlisted-*
 	freed-queue-runs|$fixes/*eviction-does-not-find*|s/^+\t\tif (amdgpu_userq_stop(queue))$/+\t\tif (false)/||$userq --run-subtest free-referenced-*
-	fence-drivers-dropped|$fixes/*report-a-restore*|s/^+\t\tif (xa_alloc(&userq->fence_drv_xa, /+\t\tif (true || xa_alloc(\&userq->fence_drv_xa, /||$userq --run-subtest missing-wait-*
+	fence-drivers-dropped|$fixes/*report-a-restore*|s/^+\t\tif (xa_alloc(&userq->fence_drv_xa, /+\t\tif (1 ?: xa_alloc(\&userq->fence_drv_xa, /||$userq --run-subtest missing-wait-*
 	unfinished-work-waited-for|$fixes/*ends-with-the-device*|s/^+\t\tamdgpu_userq_fence_driver_force_completion(queue);$/+\t\t;/||${batch}_device --run-subtest unbind-queue-*
 	mapped-late|$fixes/*mapped-late*|s/^+\treturn !amdgpu_evf_mgr_is_evicted(&fpriv->evf_mgr);$/+\treturn false;/; s/^+\tdma_fence_wait(ev_fence, false);$/+\t;/||$userq --run-subtest map-late-*
 	EOF

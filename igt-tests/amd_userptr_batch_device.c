@@ -323,12 +323,26 @@ static void abandon(struct batch_owner *o)
 	close(o->fd);
 }
 
+/* A driver that is bound anew has nothing of the batches before, and works. */
+static void works_anew(unsigned long taint)
+{
+	int fd = open_device();
+	struct batch_gpu gpu;
+
+	batch_gpu_init(&gpu, fd, STAGING_SIZE);
+	igt_assert_eq_u64(batch_used_bytes(&gpu), 0);
+	igt_assert(batch_count_listed(&gpu) <= 0);
+	batch_works(&gpu);
+	batch_gpu_fini(&gpu);
+	drm_close_driver(fd);
+	igt_assert_eq_u64(batch_kernel_taint(), taint);
+}
+
 static void unbind_alive(const struct condition *what)
 {
 	int fd = open_device();
 	struct batch_pieces *pieces;
 	struct batch_owner o;
-	struct batch_gpu gpu;
 	unsigned long taint;
 	struct batch_bo bo;
 	uint64_t fence;
@@ -358,14 +372,7 @@ static void unbind_alive(const struct condition *what)
 	batch_check(pieces, NEW);
 	batch_pieces_free(pieces);
 
-	fd = open_device();
-	batch_gpu_init(&gpu, fd, STAGING_SIZE);
-	igt_assert_eq_u64(batch_used_bytes(&gpu), 0);
-	igt_assert(batch_count_listed(&gpu) <= 0);
-	batch_works(&gpu);
-	batch_gpu_fini(&gpu);
-	drm_close_driver(fd);
-	igt_assert_eq_u64(batch_kernel_taint(), taint);
+	works_anew(taint);
 }
 
 /**
@@ -428,14 +435,7 @@ static void unbind_queue(const struct unfinished *what)
 	igt_waitchildren();
 	igt_reset_timeout();
 
-	fd = open_device();
-	batch_gpu_init(&gpu, fd, STAGING_SIZE);
-	igt_assert_eq_u64(batch_used_bytes(&gpu), 0);
-	igt_assert(batch_count_listed(&gpu) <= 0);
-	batch_works(&gpu);
-	batch_gpu_fini(&gpu);
-	drm_close_driver(fd);
-	igt_assert_eq_u64(batch_kernel_taint(), taint);
+	works_anew(taint);
 }
 
 /*
@@ -617,7 +617,6 @@ static void module_unload(const struct departure *what)
 {
 	int fd = open_device();
 	struct parameters before;
-	struct batch_gpu gpu;
 	struct batch_owner o = {};
 	unsigned long taint;
 
@@ -650,13 +649,7 @@ static void module_unload(const struct departure *what)
 
 	load_with(&before);
 	free(before.list);
-	fd = open_device();
-	batch_gpu_init(&gpu, fd, STAGING_SIZE);
-	igt_assert_eq_u64(batch_used_bytes(&gpu), 0);
-	batch_works(&gpu);
-	batch_gpu_fini(&gpu);
-	drm_close_driver(fd);
-	igt_assert_eq_u64(batch_kernel_taint(), taint);
+	works_anew(taint);
 }
 
 int igt_main()

@@ -106,7 +106,7 @@ static void usage(FILE *f)
 		"Measures batch userptr and its alternatives (default: 1,16,256,1024,4096,65536 ranges).\n"
 		"  -o, --output FILE    where the times go, as JSON (bench-samples.json)\n"
 		"  -t, --seconds S      about how long to measure (240)\n"
-		"  -l, --limit S        leave out what takes longer than that in one round (20)\n"
+		"  -l, --limit S        leave out what takes longer than that in one round (120)\n"
 		"  -r, --rounds N       at most so many rounds of each size (15)\n"
 		"      --device PATH    device file (the first render node of amdgpu)\n"
 		"  -h, --help           this text\n"
@@ -400,7 +400,7 @@ int main(int argc, char **argv)
 			.sizes = { 1, 16, 256, 1024, 4096, 65536 },
 			.n_sizes = 6,
 			.seconds = 240,
-			.limit = 20,
+			.limit = 120,
 			.max_rounds = 15,
 		},
 		.rng = { .state = 1 },

@@ -200,6 +200,21 @@ igt_docs()
 	in_tree python3 .ci/igt_docs.py "$BUILD/igt-tests" igt-tests/*.c
 }
 
+# every mutant of the suite mutants still changes something
+mutants_apply()
+{
+	local name file script bad=0
+	# shellcheck source=.ci/mutants.sh
+	. .ci/mutants.sh
+	while IFS='|' read -r name file script _; do
+		make_mutant "$file" "$script" && continue
+		echo "$name"
+		bad=1
+	done < <(mutants)
+	rm -rf "$copy"
+	return $bad
+}
+
 # the formal model: verified as it is, and wrong with any one thing taken out
 model()
 {
@@ -231,6 +246,7 @@ verdict kernel-warnings "$OUT/kernel-warnings" kernel_warnings
 verdict igt-docs "$OUT/igt-docs" igt_docs
 verdict port "$OUT/port.log" port
 verdict documentation "$OUT/documentation" documentation
+verdict mutants "$OUT/mutants" mutants_apply
 verdict series "$OUT/series" in_tree python3 -B .ci/series_test.py
 # made from the files, applied with git am, and the same files again
 verdict export "$OUT/export.log" vm/export -q "$OUT/export" --signoff "Nobody <nobody@example.org>"

@@ -2,7 +2,9 @@
 """Selects IGT subtests and judges igt_runner's results.json by a file of expectations.
 
 usage: igt_results.py [--expect FILE] [--vm NAME] [--long] [--needs FILE] --select <LIST >LIST
-       igt_results.py [--expect FILE] [--vm NAME] [--long] [--memory FILE] --list LIST RESULTS.JSON
+       igt_results.py [--expect FILE] [--vm NAME] [--long] [--memory FILE] [--shared]
+                      --list LIST RESULTS.JSON...
+       igt_results.py --again [--expect FILE] --list LIST RESULTS.JSON >LIST
        igt_results.py [--expect FILE] [--long] --rest <LIST
 
 A line of the file is "BINARY@SUBTEST EXPECTED [OPTION...] [# REASON]"; SUBTEST may have
@@ -30,7 +32,13 @@ and an OPTION
 --vm selects one of the VMs. Where it is used --rest tells what is run in none of them, a line
 for each of the file's, and complains of lines that fit no subtest of LIST.
 Everything else is a failure: a skip that is not expected, a warning in the kernel's log
-during the test, a subtest of LIST without a result.
+during the test, a subtest of LIST without a result. Of several RESULTS.JSON the last that
+has a subtest counts.
+
+--again is for runs in which a process runs several subtests: it lists those that came to no
+good after the first of their program that did not. What that left behind may be the reason.
+--shared says that it was such a run: igt_runner 2.5 then takes bytes of its own memory for
+something that was said on stderr, and that for a warning.
 """
 import argparse
 import fnmatch
@@ -156,7 +164,7 @@ def warnings(rule, result):
             and not any(log.search(line) for log in rule.log)]
 
 
-def judge(rule, result):
+def judge(rule, result, warns=False):
     """Returns the verdict, its reason, and lines that explain it."""
     outcome = result["result"]
     took = result.get("time", {})
@@ -164,7 +172,7 @@ def judge(rule, result):
     if outcome.startswith("dmesg-"):
         if not warnings(rule, result):
             outcome = {"dmesg-warn": "pass", "dmesg-fail": "fail"}[outcome]
-    if outcome == "warn" and rule.warns:
+    if outcome == "warn" and (rule.warns or warns):
         outcome = "pass"
     if outcome == "pass":
         if rule.expected == "skip":
@@ -179,12 +187,33 @@ def judge(rule, result):
     return "FAIL", f"{outcome} after {took}", text[:10] + warnings(rule, result)[:6]
 
 
-def show(name, rule, result):
+def read_results(names):
+    """subtest -> result; igt_runner writes names in lower case"""
+    return {short(name).lower(): result for file in names
+            for name, result in json.load(open(file, encoding="utf-8"))["tests"].items()}
+
+
+def again(rules, args):
+    results = read_results(args.results)
+    failed = set()
+    for name in open(args.list, encoding="utf-8").read().split():
+        program = name.split("@")[1]
+        result = results.get(short(name).lower(), {"result": "notrun"})
+        if judge(rule_for(rules, name), result, True)[0] != "FAIL":
+            continue
+        if program in failed:
+            print(name)
+        # what was not run does not stand in the way of others
+        if result["result"] != "notrun":
+            failed.add(program)
+
+
+def show(name, rule, result, warns=False):
     """Prints the line about one subtest."""
     if not result or result["result"] in ("notrun", "incomplete"):
         print(f"FAIL {name} (not run to its end)")
         return
-    verdict, reason, text = judge(rule, result)
+    verdict, reason, text = judge(rule, result, warns)
     for line in text:
         print(f"     | {line}")
     print(f"{verdict} {name} ({reason})")
@@ -200,18 +229,20 @@ def main():
     parser.add_argument("--needs", type=argparse.FileType("w"))
     parser.add_argument("--list")
     parser.add_argument("--memory", help="file with the guest's memory in MiB")
-    parser.add_argument("results", nargs="?")
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--shared", action="store_true")
+    parser.add_argument("results", nargs="*")
     args = parser.parse_args()
     rules = read_rules(args.expect)
     if args.select:
         return select(rules, args)
     if args.rest:
         return rest(rules, args)
+    if args.again:
+        return again(rules, args)
 
     memory = int(open(args.memory).read()) if args.memory else 0
-    # igt_runner writes names in lower case
-    results = {short(name).lower(): result
-               for name, result in json.load(open(args.results))["tests"].items()}
+    results = read_results(args.results)
     for name in open(args.list).read().split():
         rule = rule_for(rules, name)
         if rule.expected == "omit" and not args.vm:
@@ -224,10 +255,11 @@ def main():
             continue
         key = short(name).lower()
         where = f"{args.vm}:" if args.vm and len(rule.vms) > 1 else ""
-        show(where + short(name), rule, results.get(key))
+        show(where + short(name), rule, results.get(key), args.shared)
         for dynamic in results:
             if dynamic.startswith(key + "@"):
-                show(where + dynamic, rule_for(rules, dynamic, name), results[dynamic])
+                show(where + dynamic, rule_for(rules, dynamic, name), results[dynamic],
+                     args.shared)
     return 0
 
 

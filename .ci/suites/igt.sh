@@ -21,9 +21,9 @@ run()
 
 	# what takes a minute with 65536 ranges takes ten of them on the debug kernel
 	guest "$OUT/vm-$name.log" bash /project/.ci/guest/igt.sh /build/igt-tests \
-		"$([ "$CHECK_KERNEL" = fast ] || echo 1200)"
-	in_tree python3 .ci/igt_results.py --list "$OUT/all" --memory "$OUT/share/memory" \
-		--expect "$expect" "$OUT/share/results/results.json" || exit 1
+		"$([ "$CHECK_KERNEL" = fast ] || echo 1200)" "/project/$expect"
+	in_tree python3 .ci/igt_results.py --shared --list "$OUT/all" --memory "$OUT/share/memory" \
+		--expect "$expect" "$OUT"/share/results/*.json || exit 1
 	kernel_log "$OUT/share/dmesg"
 	debug_kernel "$OUT/share"
 	mv "$OUT/share" "$OUT/$name"

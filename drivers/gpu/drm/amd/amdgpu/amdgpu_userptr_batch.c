@@ -56,8 +56,10 @@ MODULE_PARM_DESC(userptr_batch_max_mib,
 static u64 amdgpu_userptr_batch_max_bytes(struct amdgpu_device *adev)
 {
 	u64 mib = READ_ONCE(amdgpu_userptr_batch_max_mib);
+	u64 gtt = adev->mman.gtt_mgr.manager.size;
 
-	return mib ? min(mib, U64_MAX >> 20) << 20 : adev->mman.gtt_mgr.manager.size;
+	/* What does not fit into GTT would drive everyone else out of it first */
+	return mib ? min(min(mib, U64_MAX >> 20) << 20, gtt) : gtt;
 }
 
 /**
@@ -79,7 +81,7 @@ void amdgpu_userptr_batch_mgr_init(struct amdgpu_device *adev)
  * @out: where &struct drm_amdgpu_info_gem_userptr_batch goes
  * @size: how much of it the caller knows, in bytes
  *
- * Returns: 0 or -EFAULT
+ * Returns: 0, -EFAULT, -EOPNOTSUPP if the device may need bounce buffers
  */
 int amdgpu_userptr_batch_info(struct amdgpu_device *adev, void __user *out, u32 size)
 {
@@ -91,6 +93,8 @@ int amdgpu_userptr_batch_info(struct amdgpu_device *adev, void __user *out, u32 
 		.range_size = sizeof(struct drm_amdgpu_gem_userptr_range),
 	};
 
+	if (!amdgpu_userptr_batch_dma_direct(adev->dev))
+		return -EOPNOTSUPP;
 	return copy_to_user(out, &info, min_t(size_t, size, sizeof(info))) ? -EFAULT : 0;
 }
 
@@ -245,12 +249,16 @@ static void amdgpu_userptr_batch_free(struct amdgpu_userptr_batch *batch)
 	if (batch->bo)
 		trace_amdgpu_userptr_batch_destroy(batch);
 
+	/*
+	 * As long as anything is DMA mapped, somebody must tell us of the end of
+	 * the pages, and amdgpu_userptr_batch_mgr_unplug must find it.
+	 */
+	amdgpu_userptr_batch_dma_release(batch);
+
 	mutex_lock(&mgr->lock);
 	list_del_init(&batch->node);
 	mutex_unlock(&mgr->lock);
 
-	/* As long as pages are DMA mapped, somebody must tell us of their end. */
-	amdgpu_userptr_batch_dma_release(batch);
 	amdgpu_userptr_batch_remove_notifiers(batch);
 	amdgpu_userptr_batch_dma_fini(batch);
 
@@ -357,14 +365,16 @@ ALLOW_ERROR_INJECTION(amdgpu_userptr_batch_copy, ERRNO);
 /* Count the bytes of a batch, fail beyond the limit of the device. */
 static noinline int amdgpu_userptr_batch_account(struct amdgpu_userptr_batch *batch)
 {
-	struct amdgpu_userptr_batch_mgr *mgr = &batch->adev->userptr_batch;
+	u64 limit = amdgpu_userptr_batch_max_bytes(batch->adev);
 	u64 size = (u64)batch->ranges.npages << PAGE_SHIFT;
+	atomic64_t *bytes = &batch->adev->userptr_batch.bytes;
+	s64 used = atomic64_read(bytes);
 
-	if (atomic64_add_return(size, &mgr->bytes) >
-	    amdgpu_userptr_batch_max_bytes(batch->adev)) {
-		atomic64_sub(size, &mgr->bytes);
-		return -E2BIG;
-	}
+	/* Who does not fit must not keep out who does, not even for a moment */
+	do {
+		if (size > limit || used > limit - size)
+			return -E2BIG;
+	} while (!atomic64_try_cmpxchg(bytes, &used, used + size));
 	batch->accounted = size;
 	return 0;
 }
@@ -550,7 +560,7 @@ int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
 
 	r = amdgpu_userptr_batch_dma_init(batch);
 	if (r)
-		goto err_exit;
+		goto err_release;
 
 	r = amdgpu_gem_object_create(adev, (u64)batch->ranges.npages << PAGE_SHIFT, 0,
 				     AMDGPU_GEM_DOMAIN_CPU,
@@ -558,7 +568,7 @@ int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
 				     ttm_bo_type_device, NULL, &gobj,
 				     fpriv->xcp_id + 1);
 	if (r)
-		goto err_exit;
+		goto err_release;
 
 	bo = gem_to_amdgpu_bo(gobj);
 	bo->preferred_domains = AMDGPU_GEM_DOMAIN_GTT;
@@ -567,14 +577,13 @@ int amdgpu_gem_userptr_batch_ioctl(struct drm_device *dev, void *data,
 	batch->vm_generation = fpriv->vm.generation;
 
 	r = amdgpu_userptr_batch_attach(batch, bo);
+	if (!r)
+		r = amdgpu_userptr_batch_publish(batch, &fpriv->vm);
 	if (r) {
+		amdgpu_userptr_batch_dma_release(batch);
 		if (!bo->userptr_batch)
 			amdgpu_userptr_batch_free(batch);
-		drm_dev_exit(idx);
-		goto out_put;
 	}
-
-	r = amdgpu_userptr_batch_publish(batch, &fpriv->vm);
 	drm_dev_exit(idx);
 	if (r)
 		goto out_put;
@@ -601,7 +610,8 @@ out_put:
 	drm_gem_object_put(gobj);
 	return r;
 
-err_exit:
+err_release:
+	amdgpu_userptr_batch_dma_release(batch);
 	drm_dev_exit(idx);
 err_free:
 	amdgpu_userptr_batch_free(batch);

@@ -40,6 +40,7 @@ bool amdgpu_userptr_batch_in_vm(struct amdgpu_device *adev, struct amdgpu_vm *vm
 void amdgpu_userptr_batch_fini(struct amdgpu_bo *bo);
 struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo);
 int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range);
+int amdgpu_userptr_batch_fault_worker(struct amdgpu_bo *bo);
 bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo, bool bad);
 bool amdgpu_userptr_batch_faulted(struct amdgpu_bo *bo);
 int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
@@ -79,6 +80,11 @@ static inline struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo)
 }
 
 static inline int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range)
+{
+	return -ENODEV;
+}
+
+static inline int amdgpu_userptr_batch_fault_worker(struct amdgpu_bo *bo)
 {
 	return -ENODEV;
 }

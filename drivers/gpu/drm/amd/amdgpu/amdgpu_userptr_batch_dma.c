@@ -25,8 +25,16 @@
 #include "amdgpu_userptr_batch.h"
 #include "amdgpu_userptr_batch_priv.h"
 
-/* The CPU does not know when the GPU writes: no bouncing, no syncing. */
-static bool amdgpu_userptr_dma_direct(struct device *dev)
+/**
+ * amdgpu_userptr_batch_dma_direct - can a device reach the memory of processes?
+ *
+ * @dev: the GPU
+ *
+ * The CPU does not know when the GPU writes: no bouncing, no syncing.
+ *
+ * Returns: false if the device may need bounce buffers
+ */
+bool amdgpu_userptr_batch_dma_direct(struct device *dev)
 {
 #ifdef CONFIG_DMA_NEED_SYNC
 	if (!dev_dma_skip_sync(dev))
@@ -48,7 +56,7 @@ int amdgpu_userptr_batch_dma_init(struct amdgpu_userptr_batch *batch)
 	struct hmm_dma_map *map = &batch->dma;
 	u32 npages = batch->ranges.npages;
 
-	if (!amdgpu_userptr_dma_direct(dev))
+	if (!amdgpu_userptr_batch_dma_direct(dev))
 		return -EOPNOTSUPP;
 
 	map->dma_entry_size = PAGE_SIZE;

@@ -9,6 +9,7 @@
 #include "amdgpu_userptr_range.h"
 
 struct amdgpu_userptr_batch;
+struct device;
 struct pci_p2pdma_map_state;
 
 /* How long a batch may keep changing before a submission gives up, in ms. */
@@ -98,6 +99,8 @@ struct amdgpu_userptr_batch {
 
 	/** @fault_lock: One thread at a time faults ranges of a batch. */
 	struct mutex fault_lock;
+	/** @worker: It is the restore worker of user queues; @fault_lock. */
+	bool worker;
 
 	/**
 	 * @dma_lock: Covers DMA mapping and unmapping. A range is mapped only
@@ -181,6 +184,7 @@ static inline void amdgpu_userptr_batch_set_lock_class(struct mutex *dma_lock) {
 void amdgpu_userptr_batch_quiesce(struct amdgpu_userptr_batch *batch,
 				  unsigned long start, unsigned long end);
 
+bool amdgpu_userptr_batch_dma_direct(struct device *dev);
 int amdgpu_userptr_batch_dma_init(struct amdgpu_userptr_batch *batch);
 void amdgpu_userptr_batch_dma_release(struct amdgpu_userptr_batch *batch);
 void amdgpu_userptr_batch_dma_fini(struct amdgpu_userptr_batch *batch);

@@ -104,7 +104,7 @@ static int amdgpu_userptr_walk(struct amdgpu_userptr_batch *batch,
 	int r;
 
 	batch->stat.walks++;
-	if (current->flags & PF_WQ_WORKER)
+	if (batch->worker)
 		r = amdgpu_userptr_walk_worker(&range, jiffies + max(left, least));
 	else
 		r = hmm_range_fault_unlocked_timeout(&range, max(left, least));
@@ -123,11 +123,14 @@ static int amdgpu_userptr_walk(struct amdgpu_userptr_batch *batch,
 	}
 }
 
-/* Every part of the range must be anonymous memory. */
+/*
+ * Every part of the range must be anonymous memory. What becomes something else after this
+ * is an event if it was mapped, so a hole is refused.
+ */
 static int amdgpu_userptr_check_anon(struct amdgpu_userptr_batch *batch,
 				     const struct amdgpu_userptr_range *range)
 {
-	unsigned long end = amdgpu_userptr_range_end(range);
+	unsigned long end = amdgpu_userptr_range_end(range), addr = range->addr;
 	struct vm_area_struct *vma;
 	int r;
 
@@ -138,12 +141,17 @@ static int amdgpu_userptr_check_anon(struct amdgpu_userptr_batch *batch,
 		return r;
 
 	for_each_vma_range(vmi, vma, end) {
+		if (vma->vm_start > addr)
+			break;
 		if (vma->vm_file) {
 			r = -EPERM;
 			break;
 		}
+		addr = vma->vm_end;
 	}
 	mmap_read_unlock(batch->mm);
+	if (!r && addr < end)
+		r = -EFAULT;
 	return r;
 }
 
@@ -323,38 +331,52 @@ static bool amdgpu_userptr_leave_dirty(struct amdgpu_userptr_bad *bad, u32 idx, 
  * Returns: how many
  */
 static int amdgpu_userptr_window_choose(struct amdgpu_userptr_batch *batch,
-					const struct amdgpu_userptr_interval *win,
-					struct amdgpu_userptr_bad *bad)
+					const struct amdgpu_userptr_interval *win)
 {
 	struct amdgpu_userptr_range *range;
-	u32 pos, idx;
-	int r, wanted = 0;
+	int wanted = 0;
+	u32 pos;
 
 	for (pos = win->first; pos < win->first + win->count; pos++) {
-		idx = batch->ranges.by_addr[pos];
-		range = &batch->ranges.range[idx];
+		range = &batch->ranges.range[batch->ranges.by_addr[pos]];
 		range->walk = READ_ONCE(range->state) == AMDGPU_USERPTR_DIRTY &&
 			amdgpu_userptr_range_end(range) <= win->end;
-		if (range->walk && batch->flags & AMDGPU_GEM_USERPTR_ANONONLY) {
-			r = amdgpu_userptr_check_anon(batch, range);
-			if (r && !amdgpu_userptr_leave_dirty(bad, idx, r))
-				return r;
-			range->walk = !r;
-		}
 		wanted += range->walk;
 	}
 	return wanted;
 }
 
-/* Begin to look at the window: from here on events count. */
-static void amdgpu_userptr_window_begin(struct amdgpu_userptr_batch *batch,
-					const struct amdgpu_userptr_interval *win)
+/*
+ * Begin to look at the window: from here on events count. What kind of memory there is
+ * counts from here on, too.
+ */
+static int amdgpu_userptr_window_begin(struct amdgpu_userptr_batch *batch,
+				       const struct amdgpu_userptr_interval *win,
+				       struct amdgpu_userptr_bad *bad)
 {
 	struct amdgpu_userptr_notifier *n = amdgpu_userptr_notifier_at(batch, win->first);
+	struct amdgpu_userptr_range *range;
+	u32 pos, idx;
+	int r;
 
 	do {
 		n->seq = mmu_interval_read_begin(&n->base);
 	} while ((n++)->last < win->first + win->count);
+
+	if (!(batch->flags & AMDGPU_GEM_USERPTR_ANONONLY))
+		return 0;
+
+	for (pos = win->first; pos < win->first + win->count; pos++) {
+		idx = batch->ranges.by_addr[pos];
+		range = &batch->ranges.range[idx];
+		if (!range->walk)
+			continue;
+		r = amdgpu_userptr_check_anon(batch, range);
+		if (r && !amdgpu_userptr_leave_dirty(bad, idx, r))
+			return r;
+		range->walk = !r;
+	}
+	return 0;
 }
 
 /*
@@ -375,11 +397,15 @@ static int amdgpu_userptr_window_walk(struct amdgpu_userptr_batch *batch,
 	ktime_t begun = ktime_get(), enough;
 	int r, again = 0;
 
-	amdgpu_userptr_window_begin(batch, win);
+	r = amdgpu_userptr_window_begin(batch, win, bad);
+	if (r)
+		return r;
 
 	range = &batch->ranges.range[idx];
+	if (win->count == 1 && !range->walk)
+		return 0;
 	if (win->count == 1 && range->npages <= AMDGPU_USERPTR_FAULT_PAGES &&
-	    !(current->flags & PF_WQ_WORKER)) {
+	    !batch->worker && !(batch->flags & AMDGPU_GEM_USERPTR_ANONONLY)) {
 		/* Nothing to gain from looking first. */
 		r = amdgpu_userptr_walk(batch, n, range->addr, range->npages,
 					&batch->dma.pfn_list[range->first_page],
@@ -436,9 +462,8 @@ static int amdgpu_userptr_fault_window(struct amdgpu_userptr_batch *batch,
 	u32 pos, idx;
 	int r, i;
 
-	r = amdgpu_userptr_window_choose(batch, win, bad);
-	if (r <= 0)
-		return r;
+	if (!amdgpu_userptr_window_choose(batch, win))
+		return 0;
 
 	/*
 	 * Faults are events themselves when they copy a page, so the last look must
@@ -480,7 +505,7 @@ static int amdgpu_userptr_fault_pass(struct amdgpu_userptr_batch *batch,
 	struct amdgpu_userptr_bad bad = {};
 	struct amdgpu_userptr_interval win;
 	u32 pos = 0;
-	int r;
+	int r = 0;
 
 	while (amdgpu_userptr_ranges_window(&batch->ranges, pos,
 					    AMDGPU_USERPTR_WINDOW_PAGES,
@@ -488,15 +513,20 @@ static int amdgpu_userptr_fault_pass(struct amdgpu_userptr_batch *batch,
 		pos = win.first + win.count;
 		r = amdgpu_userptr_fault_window(batch, &win, scratch, deadline, &bad);
 		/* What was busy stays DIRTY and must not delay the others for long. */
-		if (r && (r != -EBUSY || time_after(jiffies, deadline)))
-			return r;
-		if (amdgpu_userptr_interrupted(batch, 0))
-			return -ERESTARTSYS;
+		if (r == -EBUSY && !time_after(jiffies, deadline))
+			r = 0;
+		if (!r && amdgpu_userptr_interrupted(batch, 0))
+			r = -ERESTARTSYS;
+		if (r)
+			break;
 		cond_resched();
 	}
-	if (bad.error)
+	/* Whoever is interrupted time and again must hear of it, too. */
+	if (bad.error && (!r || r == -EBUSY || r == -ERESTARTSYS)) {
 		*bad_range = bad.range;
-	return bad.error;
+		r = bad.error;
+	}
+	return r;
 }
 
 /*
@@ -509,9 +539,6 @@ static bool amdgpu_userptr_batch_starved(struct amdgpu_userptr_batch *batch)
 {
 	unsigned long timeout = msecs_to_jiffies(AMDGPU_USERPTR_BATCH_TIMEOUT);
 	bool starved = false;
-
-	if (current->flags & PF_WQ_WORKER)
-		return false;
 
 	mutex_lock(&batch->adev->notifier_lock);
 	if (batch->lost && time_after(jiffies, batch->lost_last + timeout)) {
@@ -530,9 +557,10 @@ static bool amdgpu_userptr_batch_starved(struct amdgpu_userptr_batch *batch)
  * One thread at a time. The restore worker gets no signals, and who holds the lock may
  * wait for user space, which may wait for the worker: so that waits until @deadline only.
  */
-static int amdgpu_userptr_fault_lock(struct amdgpu_userptr_batch *batch, unsigned long deadline)
+static int amdgpu_userptr_fault_lock(struct amdgpu_userptr_batch *batch, bool worker,
+				     unsigned long deadline)
 {
-	if (!(current->flags & PF_WQ_WORKER))
+	if (!worker)
 		return mutex_lock_interruptible(&batch->fault_lock) ? -ERESTARTSYS : 0;
 
 	while (!mutex_trylock(&batch->fault_lock)) {
@@ -543,24 +571,10 @@ static int amdgpu_userptr_fault_lock(struct amdgpu_userptr_batch *batch, unsigne
 	return 0;
 }
 
-/**
- * amdgpu_userptr_batch_fault - make every DIRTY range FAULTED
- *
- * @bo: BO with a batch, not reserved
- * @bad_range: on error the lowest index of the ranges it is about, if any
- *
- * Free if nothing is DIRTY. Ranges may be DIRTY again when this returns; that
- * is found by amdgpu_userptr_batch_valid under the notifier lock.
- *
- * Returns: 0, -EFAULT for a hole or memory that cannot be accessed, -EACCES for
- * a read-only mapping that the GPU should write to, -EPERM for file memory with
- * %AMDGPU_GEM_USERPTR_ANONONLY, -EBUSY if the memory kept changing until the
- * deadline, in this call or under every submission for that long, -ESRCH if
- * the process has gone, -ERESTARTSYS, -EINTR, -ENOMEM
- */
-int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range)
+/* Make every DIRTY range FAULTED; for @worker nothing waits for user space. */
+static int amdgpu_userptr_fault_dirty(struct amdgpu_userptr_batch *batch, bool worker,
+				      u32 *bad_range)
 {
-	struct amdgpu_userptr_batch *batch = bo->userptr_batch;
 	unsigned long timeout = msecs_to_jiffies(AMDGPU_USERPTR_BATCH_TIMEOUT);
 	unsigned long deadline, *scratch;
 	u32 bad = AMDGPU_GEM_USERPTR_BATCH_NO_RANGE;
@@ -570,15 +584,16 @@ int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range)
 	if (!READ_ONCE(batch->ranges.num[AMDGPU_USERPTR_DIRTY]))
 		return 0;
 
-	if (amdgpu_userptr_batch_starved(batch))
+	if (!worker && amdgpu_userptr_batch_starved(batch))
 		return -EBUSY;
 
 	if (!mmget_not_zero(batch->mm)) /* Happens during process shutdown */
 		return -ESRCH;
 
-	r = amdgpu_userptr_fault_lock(batch, jiffies + timeout);
+	r = amdgpu_userptr_fault_lock(batch, worker, jiffies + timeout);
 	if (r)
 		goto out_mmput;
+	batch->worker = worker;
 
 	scratch = kvmalloc_array(AMDGPU_USERPTR_WINDOW_PAGES, sizeof(*scratch),
 				 GFP_KERNEL);
@@ -617,4 +632,39 @@ out_mmput:
 		*bad_range = bad;
 	return r;
 }
+
+/**
+ * amdgpu_userptr_batch_fault - make every DIRTY range FAULTED
+ *
+ * @bo: BO with a batch, not reserved
+ * @bad_range: on error the lowest index of the ranges it is about, if any
+ *
+ * Free if nothing is DIRTY. Ranges may be DIRTY again when this returns; that
+ * is found by amdgpu_userptr_batch_valid under the notifier lock.
+ *
+ * Returns: 0, -EFAULT for a hole or memory that cannot be accessed, -EACCES for
+ * a read-only mapping that the GPU should write to, -EPERM for file memory with
+ * %AMDGPU_GEM_USERPTR_ANONONLY, -EBUSY if the memory kept changing until the
+ * deadline, in this call or under every submission for that long, -ESRCH if
+ * the process has gone, -ERESTARTSYS, -EINTR, -ENOMEM
+ */
+noinline int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range)
+{
+	return amdgpu_userptr_fault_dirty(bo->userptr_batch, false, bad_range);
+}
 ALLOW_ERROR_INJECTION(amdgpu_userptr_batch_fault, ERRNO);
+
+/**
+ * amdgpu_userptr_batch_fault_worker - the same for the restore worker of user queues
+ *
+ * @bo: BO with a batch, not reserved
+ *
+ * Memory that user space would have to bring is missing, because user space may wait for
+ * the worker.
+ *
+ * Returns: as amdgpu_userptr_batch_fault
+ */
+int amdgpu_userptr_batch_fault_worker(struct amdgpu_bo *bo)
+{
+	return amdgpu_userptr_fault_dirty(bo->userptr_batch, true, NULL);
+}

@@ -541,11 +541,22 @@ static const struct unlisted {
 	{ "compute", AMDGPU_HW_IP_COMPUTE },
 };
 
+/**
+ * SUBTEST: unmapped-%s
+ * Description: The same when the batch was unmapped before, %arg[1], and its entries were
+ *	left for later by AMDGPU_VM_DELAY_UPDATE.
+ *
+ * arg[1]:
+ *
+ * @gfx:			and the next job is on the graphics ring
+ * @compute:			and the next job is on a compute ring
+ */
+
 /* What begins too early is done much sooner; what does not makes the test this long. */
 #define EARLY_NS (1000ull * 1000 * 1000)
 #define LATE_NS (60 * EARLY_NS)
 
-static void unlisted_waits(int fd, uint32_t ip)
+static void unlisted_waits(int fd, uint32_t ip, bool unmap)
 {
 	static const struct batch_layout small = { 4, 4, 0, 1, BATCH_ANON, BATCH_SHUFFLED };
 	struct batch_owner o;
@@ -560,6 +571,9 @@ static void unlisted_waits(int fd, uint32_t ip)
 	igt_assert_eq(raw_wait(&raw, ip, fence, LATE_NS), 0);
 	batch_read_check(&o.gpu, &o.bo, OLD);
 
+	if (unmap)
+		igt_assert_eq(__batch_va(o.gpu.fd, o.bo.handle, AMDGPU_VA_OP_UNMAP, o.bo.va, 0,
+					 o.bo.size, AMDGPU_VM_DELAY_UPDATE), 0);
 	do_or_die(madvise(batch_range_ptr(o.pieces, 1), batch_range_size(o.pieces, 1),
 			  MADV_DONTNEED));
 	igt_set_timeout(HANG_SECONDS, "a job that does not list the batch");
@@ -570,6 +584,9 @@ static void unlisted_waits(int fd, uint32_t ip)
 	igt_assert_eq(raw_wait(&raw, ip, fence, LATE_NS), 0);
 	igt_reset_timeout();
 
+	if (unmap)
+		igt_assert_eq(__batch_va(o.gpu.fd, o.bo.handle, AMDGPU_VA_OP_MAP, o.bo.va, 0, o.bo.size,
+					 AMDGPU_VM_PAGE_READABLE | AMDGPU_VM_PAGE_WRITEABLE), 0);
 	batch_fill(o.pieces, NEW);
 	batch_read_check(&o.gpu, &o.bo, NEW);
 	raw_fini(&raw);
@@ -599,7 +616,11 @@ int igt_main()
 
 	for (e = 0; e < ARRAY_SIZE(unlisted); e++)
 		igt_subtest_f("unlisted-%s", unlisted[e].name)
-			unlisted_waits(fd, unlisted[e].ip);
+			unlisted_waits(fd, unlisted[e].ip, false);
+
+	for (e = 0; e < ARRAY_SIZE(unlisted); e++)
+		igt_subtest_f("unmapped-%s", unlisted[e].name)
+			unlisted_waits(fd, unlisted[e].ip, true);
 
 	igt_fixture()
 		drm_close_driver(fd);

@@ -17,8 +17,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <linux/kfd_ioctl.h>
-
 #include "igt.h"
 #include "lib/amdgpu/amd_userptr_batch_life.h"
 #include "lib/amdgpu/amd_userptr_view.h"
@@ -34,6 +32,13 @@ enum { OLD = SCENE_SEED, NEXT };
  * Description: KFD does not acquire the address space of a file that has a batch; one that
  *	it has acquired gets no batch, with EOPNOTSUPP.
  */
+
+/* of <linux/kfd_ioctl.h>, which wants a header that distributions have elsewhere */
+struct kfd_acquire_vm {
+	uint32_t drm_fd;
+	uint32_t gpu_id;
+};
+#define KFD_ACQUIRE_VM _IOW('K', 0x15, struct kfd_acquire_vm)
 
 /* GPU that KFD knows, 0 if there is none */
 static uint32_t kfd_gpu(void)
@@ -57,9 +62,9 @@ static uint32_t kfd_gpu(void)
 
 static int kfd_acquire(int kfd, int fd)
 {
-	struct kfd_ioctl_acquire_vm_args args = { .drm_fd = fd, .gpu_id = kfd_gpu() };
+	struct kfd_acquire_vm args = { .drm_fd = fd, .gpu_id = kfd_gpu() };
 
-	return ioctl(kfd, AMDKFD_IOC_ACQUIRE_VM, &args) ? -errno : 0;
+	return ioctl(kfd, KFD_ACQUIRE_VM, &args) ? -errno : 0;
 }
 
 static void child_acquire(int fd)

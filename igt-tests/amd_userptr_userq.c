@@ -310,27 +310,6 @@ static void missing(int fd, const struct missing *what, enum userq_kind kind)
 	scene_fini(&s);
 }
 
-/*
- * What a queue has to wait for before it may go on after @syncobj, as USERQ_WAIT says. Of
- * fences that are no user fences alone the kernel itself waits for the end.
- */
-static int __userq_wait_for(struct userq *q, uint32_t syncobj,
-			    struct drm_amdgpu_userq_fence_info *info, unsigned int *count)
-{
-	struct drm_amdgpu_userq_wait args = {
-		.waitq_id = q->id,
-		.syncobj_handles = (uintptr_t)&syncobj,
-		.num_syncobj_handles = 1,
-		.num_fences = 1,
-		.out_fences = (uintptr_t)info,
-	};
-
-	if (ioctl(q->gpu->fd, DRM_IOCTL_AMDGPU_USERQ_WAIT, &args))
-		return -errno;
-	*count = args.num_fences;
-	return 0;
-}
-
 static uint64_t wait_address(struct userq *q, uint32_t syncobj)
 {
 	struct drm_amdgpu_userq_fence_info info = {};

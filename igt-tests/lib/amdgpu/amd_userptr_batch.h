@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 #include <amdgpu_drm.h>
 #include <amdgpu.h>
@@ -18,6 +19,11 @@
 /* unit of a layout's numbers; the tests need the CPU page size to be this */
 #define BATCH_PAGE 4096ull
 #define BATCH_HUGE (2ull << 20)
+
+/* Linux 6.1; not every C library has it */
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
 
 /* flags for a BO that the GPU may write to */
 #define BATCH_RW (AMDGPU_GEM_USERPTR_REGISTER | AMDGPU_GEM_USERPTR_VALIDATE)

@@ -17,6 +17,9 @@
 #ifndef PACKET3_PROTECTED_FENCE_SIGNAL
 #define PACKET3_PROTECTED_FENCE_SIGNAL 0xd0
 #endif
+#ifndef SDMA_OPCODE_FENCE
+#define SDMA_OPCODE_FENCE 5
+#endif
 #ifndef SDMA_OPCODE_POLL_REGMEM
 #define SDMA_OPCODE_POLL_REGMEM 8
 #endif
@@ -47,6 +50,15 @@ const struct userq_kind_info userq_kinds[USERQ_KINDS] = {
 	[USERQ_COMPUTE] = { "compute", AMDGPU_HW_IP_COMPUTE },
 	[USERQ_SDMA] = { "sdma", AMDGPU_HW_IP_DMA },
 };
+
+/* libdrm has functions for these only since 2.4.125. Returns 0 or a negative error number. */
+static int userq_ioctl(struct batch_gpu *gpu, unsigned long request, void *args)
+{
+	int r = drmIoctl(gpu->fd, request, args) ? -errno : 0;
+
+	errno = 0;
+	return r;
+}
 
 /*
  * The address space
@@ -104,22 +116,26 @@ static int64_t deadline(int64_t timeout_ns)
  */
 void userq_settle(struct batch_gpu *gpu)
 {
+	struct drm_amdgpu_gem_va args = {
+		.handle = gpu->ib.handle,
+		.map_size = BATCH_PAGE,
+	};
 	amdgpu_va_handle va_handle;
-	uint32_t syncobj, op;
 	uint64_t va;
+	uint32_t op;
 
 	do_or_die(amdgpu_va_range_alloc(gpu->dev, amdgpu_gpu_va_range_general, BATCH_PAGE,
 					BATCH_PAGE, 0, &va, &va_handle, 0));
-	do_or_die(drmSyncobjCreate(gpu->fd, 0, &syncobj));
+	args.va_address = va;
+	do_or_die(drmSyncobjCreate(gpu->fd, 0, &args.vm_timeline_syncobj_out));
 	for (op = AMDGPU_VA_OP_MAP; op <= AMDGPU_VA_OP_UNMAP; op++) {
-		do_or_die(amdgpu_bo_va_op_raw2(gpu->dev, gpu->ib.bo, 0, BATCH_PAGE, va,
-					       op == AMDGPU_VA_OP_MAP ?
-					       AMDGPU_VM_PAGE_READABLE : 0, op,
-					       syncobj, 0, 0, 0));
-		do_or_die(drmSyncobjWait(gpu->fd, &syncobj, 1, deadline(USERQ_TIMEOUT_NS),
-					 0, NULL));
+		args.operation = op;
+		args.flags = op == AMDGPU_VA_OP_MAP ? AMDGPU_VM_PAGE_READABLE : 0;
+		igt_assert_eq(userq_ioctl(gpu, DRM_IOCTL_AMDGPU_GEM_VA, &args), 0);
+		do_or_die(drmSyncobjWait(gpu->fd, &args.vm_timeline_syncobj_out, 1,
+					 deadline(USERQ_TIMEOUT_NS), 0, NULL));
 	}
-	do_or_die(drmSyncobjDestroy(gpu->fd, syncobj));
+	do_or_die(drmSyncobjDestroy(gpu->fd, args.vm_timeline_syncobj_out));
 	do_or_die(amdgpu_va_range_free(va_handle));
 }
 
@@ -287,11 +303,29 @@ int __userq_create(struct userq *q)
 	};
 	struct drm_amdgpu_userq_mqd_compute_gfx11 compute = { .eop_va = q->extra[0].va };
 	struct drm_amdgpu_userq_mqd_sdma_gfx11 sdma = { .csa_va = q->extra[0].va };
-	void *mqd[] = {
-		[USERQ_GFX] = &gfx,
-		[USERQ_COMPUTE] = &compute,
-		[USERQ_SDMA] = &sdma,
+	const struct {
+		void *p;
+		size_t size;
+	} mqd[] = {
+		[USERQ_GFX] = { &gfx, sizeof(gfx) },
+		[USERQ_COMPUTE] = { &compute, sizeof(compute) },
+		[USERQ_SDMA] = { &sdma, sizeof(sdma) },
 	};
+	union drm_amdgpu_userq args = {
+		.in = {
+			.op = AMDGPU_USERQ_OP_CREATE,
+			.ip_type = userq_kinds[q->kind].ip,
+			.doorbell_handle = q->doorbell_handle,
+			.doorbell_offset = BELL,
+			.queue_va = q->ring.va,
+			.queue_size = RING_SIZE,
+			.rptr_va = q->rptr.va,
+			.wptr_va = q->wptr.va,
+			.mqd = (uintptr_t)mqd[q->kind].p,
+			.mqd_size = mqd[q->kind].size,
+		},
+	};
+	int r;
 
 	/* a queue starts from zero */
 	q->put = 0;
@@ -299,9 +333,10 @@ int __userq_create(struct userq *q)
 	q->done = 0;
 	memset(q->wptr.cpu, 0, q->wptr.size);
 	memset(q->rptr.cpu, 0, q->rptr.size);
-	return amdgpu_create_userqueue(q->gpu->dev, userq_kinds[q->kind].ip,
-				       q->doorbell_handle, BELL, q->ring.va, RING_SIZE,
-				       q->wptr.va, q->rptr.va, mqd[q->kind], 0, &q->id);
+	r = userq_ioctl(q->gpu, DRM_IOCTL_AMDGPU_USERQ, &args);
+	if (!r)
+		q->id = args.out.queue_id;
+	return r;
 }
 
 /**
@@ -326,7 +361,14 @@ void userq_init(struct userq *q, struct batch_gpu *gpu, enum userq_kind kind,
  */
 void userq_destroy(struct userq *q)
 {
-	igt_assert_eq(amdgpu_free_userqueue(q->gpu->dev, q->id), 0);
+	union drm_amdgpu_userq args = {
+		.in = {
+			.op = AMDGPU_USERQ_OP_FREE,
+			.queue_id = q->id,
+		},
+	};
+
+	igt_assert_eq(userq_ioctl(q->gpu, DRM_IOCTL_AMDGPU_USERQ, &args), 0);
 	q->id = 0;
 }
 
@@ -447,7 +489,52 @@ int __userq_signal(struct userq *q)
 		.num_syncobj_handles = 1,
 	};
 
-	return amdgpu_userq_signal(q->gpu->dev, &args);
+	return userq_ioctl(q->gpu, DRM_IOCTL_AMDGPU_USERQ_SIGNAL, &args);
+}
+
+/* Linux' struct drm_amdgpu_userq_wait; copies of the header may lack the queue's number */
+struct userq_wait_args {
+	uint32_t waitq_id;
+	uint32_t pad;
+	uint64_t syncobj_handles;
+	uint64_t unused[4];
+	uint16_t num_syncobj_timeline_handles;
+	uint16_t num_fences;
+	uint16_t num_syncobj_handles;
+	uint16_t pad0;
+	uint32_t num_bo_read_handles;
+	uint32_t num_bo_write_handles;
+	uint64_t out_fences;
+};
+
+#define USERQ_WAIT DRM_IOWR(DRM_COMMAND_BASE + DRM_AMDGPU_USERQ_WAIT, struct userq_wait_args)
+
+/**
+ * __userq_wait_for:
+ * @q: queue that is to wait
+ * @syncobj: for what
+ * @info: room for one fence
+ * @count: how many were returned, 0 or 1
+ *
+ * What a queue has to wait for before it may go on after @syncobj, as USERQ_WAIT says. Of
+ * fences that are no user fences alone the kernel itself waits for the end.
+ *
+ * Returns: 0 or a negative error number.
+ */
+int __userq_wait_for(struct userq *q, uint32_t syncobj,
+		     struct drm_amdgpu_userq_fence_info *info, unsigned int *count)
+{
+	struct userq_wait_args args = {
+		.waitq_id = q->id,
+		.syncobj_handles = (uintptr_t)&syncobj,
+		.num_syncobj_handles = 1,
+		.num_fences = 1,
+		.out_fences = (uintptr_t)info,
+	};
+	int r = userq_ioctl(q->gpu, USERQ_WAIT, &args);
+
+	*count = args.num_fences;
+	return r;
 }
 
 /* Ends the work with a fence and tells the write pointer, in the engine's unit. */

@@ -82,6 +82,8 @@ void userq_emit_copy(struct userq *q, uint64_t dst, uint64_t src, uint64_t size)
 void userq_emit_gate(struct userq *q);
 void userq_open_gates(struct userq *q);
 int __userq_signal(struct userq *q);
+int __userq_wait_for(struct userq *q, uint32_t syncobj,
+		     struct drm_amdgpu_userq_fence_info *info, unsigned int *count);
 void userq_ring_bell(struct userq *q);
 int __userq_submit(struct userq *q);
 void userq_submit(struct userq *q);

@@ -637,7 +637,8 @@ out_mmput:
  * amdgpu_userptr_batch_fault - make every DIRTY range FAULTED
  *
  * @bo: BO with a batch, not reserved
- * @bad_range: on error the lowest index of the ranges it is about, if any
+ * @bad_range: on error the lowest index of the ranges it is about, if any; of those that
+ *	were looked at before the walk was interrupted
  *
  * Free if nothing is DIRTY. Ranges may be DIRTY again when this returns; that
  * is found by amdgpu_userptr_batch_valid under the notifier lock.

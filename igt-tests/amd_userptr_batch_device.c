@@ -124,15 +124,31 @@ static void be_closed(struct batch_owner *o)
 	o->bo.handle = 0;
 }
 
-static void be_reading(struct batch_owner *o)
+/*
+ * Starts a job and waits until the engine is at it: with lockdep the driver warns of a job
+ * that is handed over when a reset begins.
+ */
+static void start(struct batch_owner *o, bool gpu_writes)
 {
-	batch_owner_start(o, false, 0, REPEAT);
+	volatile uint32_t *first = gpu_writes ? batch_range_ptr(o->pieces, 0) : o->gpu.staging.cpu;
+	int i;
+
+	*first = 0;
+	/* what is there already, because nobody knows how far the GPU gets */
+	batch_owner_start(o, gpu_writes, OLD, REPEAT);
+	for (i = 0; i < 20000 && !*first; i++)
+		usleep(1000);
+	igt_assert_neq(*first, 0);
 }
 
-/* what is there already, because nobody knows how far the GPU gets */
+static void be_reading(struct batch_owner *o)
+{
+	start(o, false);
+}
+
 static void be_writing(struct batch_owner *o)
 {
-	batch_owner_start(o, true, OLD, REPEAT);
+	start(o, true);
 }
 
 static const struct condition {

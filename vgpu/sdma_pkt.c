@@ -42,6 +42,20 @@
 #define NS_PER_TICK		10
 /* PTEs and fill data prepared at once. */
 #define BATCH			512
+/* Of an indirect buffer, what is read at once at most, and kept: 1 KiB. */
+#define IB_WINDOW		256
+#define PAGE			4096
+
+/*
+ * An indirect buffer. It is read as the engine gets on: memory that is taken away
+ * meanwhile is missed, and the longest buffer needs no more room than the shortest.
+ */
+struct sdma_ib {
+	uint64_t va;
+	uint32_t dw;
+	uint32_t first, n;		/* what of it @window holds */
+	uint32_t window[IB_WINDOW];
+};
 
 /* What a packet is executed with. */
 struct sdma_run {
@@ -49,7 +63,7 @@ struct sdma_run {
 	struct vgpu_queue *q;
 	struct vgpu *dev;
 	struct vgpu_client client;	/* address space of this stream */
-	const uint32_t *ib;		/* NULL: the ring itself */
+	struct sdma_ib *ib;		/* NULL: the ring itself */
 	uint64_t pos;			/* of the packet: ring dwords or IB index */
 	uint64_t left;			/* dwords of the stream from there on */
 };
@@ -68,12 +82,42 @@ struct sdma_op {
 	bool privileged;	/* refused to processes */
 };
 
+/* Have dword @index of the buffer in its window; how many there are from it on. */
+static uint32_t ib_window(struct sdma_run *run, uint32_t index)
+{
+	struct sdma_ib *ib = run->ib;
+	uint64_t va = ib->va + index * 4ull;
+	uint32_t n;
+
+	if (index < ib->first || index - ib->first >= ib->n) {
+		/* not beyond a page, so that a page is missed when the engine gets there */
+		n = (PAGE - va % PAGE) / 4;
+		if (n > IB_WINDOW)
+			n = IB_WINDOW;
+		if (n > ib->dw - index)
+			n = ib->dw - index;
+		/* Pages that fault read as zeros, which are NOPs. */
+		vgpu_mem_read(run->dev, &run->client, va, ib->window, n * 4ull);
+		ib->first = index;
+		ib->n = n;
+	}
+	return ib->n - (index - ib->first);
+}
+
 /* @n dwords of the packet from @index on; 0, or why they cannot be read. */
 static int stream_dwords(struct sdma_run *run, uint64_t index, uint32_t *out, uint32_t n)
 {
+	uint32_t now;
+
 	if (!run->ib)
 		return vgpu_queue_dwords(run->q, run->pos + index, out, n);
-	memcpy(out, run->ib + run->pos + index, n * sizeof(*out));
+	for (index += run->pos; n; index += now, out += now, n -= now) {
+		now = ib_window(run, index);
+		if (now > n)
+			now = n;
+		memcpy(out, run->ib->window + (index - run->ib->first),
+		       now * sizeof(*out));
+	}
 	return 0;
 }
 
@@ -659,18 +703,17 @@ static int exec_one(struct sdma_run *run)
 	return r;
 }
 
-static int exec_ib(struct sdma_run *ring, const uint32_t *ib, uint32_t dw,
-		   unsigned int vmid)
+static int exec_ib(struct sdma_run *ring, struct sdma_ib *ib, unsigned int vmid)
 {
 	struct sdma_run run = *ring;
 	int r = 0;
 
 	run.ib = ib;
 	run.client.vmid = vmid;
-	run.pos = run.sq->ib_offset < dw ? run.sq->ib_offset : 0;
+	run.pos = run.sq->ib_offset < ib->dw ? run.sq->ib_offset : 0;
 	run.sq->ib_offset = 0;
-	for (; run.pos < dw; run.pos += r) {
-		run.left = dw - run.pos;
+	for (; run.pos < ib->dw; run.pos += r) {
+		run.left = ib->dw - run.pos;
 		r = vgpu_queue_packet(run.q);
 		if (!r)
 			r = vgpu_queue_stopping(run.q) ? -ECANCELED : exec_one(&run);
@@ -689,10 +732,11 @@ static int exec_ib(struct sdma_run *ring, const uint32_t *ib, uint32_t dw,
 
 static int do_indirect(struct sdma_run *run, const uint32_t *p)
 {
-	uint64_t base = ADDR(p, INDIRECT_BASE_LO_ib_base_31_0) & ~0x1full;
-	uint32_t dw = F(p, INDIRECT_IB_SIZE_ib_size);
-	struct vgpu_client c = run->client;
-	uint32_t *ib;
+	struct sdma_ib ib = {
+		.va = ADDR(p, INDIRECT_BASE_LO_ib_base_31_0) & ~0x1full,
+		.dw = F(p, INDIRECT_IB_SIZE_ib_size),
+	};
+	unsigned int vmid = run->client.vmid;
 	int r;
 
 	if (run->ib) {
@@ -700,19 +744,9 @@ static int do_indirect(struct sdma_run *run, const uint32_t *p)
 		return -EINVAL;
 	}
 	/* Only the kernel's ring may choose the address space. */
-	if (!c.vmid)
-		c.vmid = F(p, INDIRECT_HEADER_vmid);
-	if (!dw)
-		return 6;
-	ib = malloc(dw * sizeof(*ib));
-	if (!ib) {
-		vgpu_count(run->dev, VGPU_LOG_ERROR, "sdma: no memory for a buffer");
-		return -ENOMEM;
-	}
-	/* Pages that fault read as zeros, which are NOPs. */
-	vgpu_mem_read(run->dev, &c, base, ib, dw * sizeof(*ib));
-	r = exec_ib(run, ib, dw, c.vmid);
-	free(ib);
+	if (!vmid)
+		vmid = F(p, INDIRECT_HEADER_vmid);
+	r = exec_ib(run, &ib, vmid);
 	return r ? r : 6;
 }
 

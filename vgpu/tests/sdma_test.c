@@ -420,6 +420,77 @@ static void buffers(void)
 	test_row(NULL);
 }
 
+/* Packets that begin at one place of a long buffer and end at another. */
+static const struct place_row {
+	const char *name;
+	uint32_t first, last;	/* dwords where the packet begins */
+	uint32_t count;		/* dwords it writes */
+} place_rows[] = {
+	{ "within what is read at once", 0, 3, 3 },
+	{ "across the end of it", 246, 258, 3 },
+	{ "across the end of a page", 1014, 1026, 3 },
+	{ "longer than what is read at once", 100, 101, 700 },
+	{ "to the last dword", 4096 - 7, 4096 - 7, 3 },
+};
+
+static void places(void)
+{
+	struct fake_host *h = start();
+	uint32_t at, k;
+	size_t i;
+
+	REQUIRE(h);
+	for (i = 0; i < ARRAY_SIZE(place_rows); i++) {
+		const struct place_row *row = &place_rows[i];
+
+		test_row(row->name);
+		for (at = row->first; at <= row->last; at++) {
+			for (k = 0; k < 4096; k++)
+				fake_mem_put32(IB + k * 4, 0);
+			fake_mem_put32(IB + at * 4, 2);
+			fake_mem_put32(IB + at * 4 + 4, DATA);
+			fake_mem_put32(IB + at * 4 + 12, row->count - 1);
+			for (k = 0; k < row->count; k++) {
+				fake_mem_put32(IB + (at + 4 + k) * 4, at + k);
+				fake_mem_put32(DATA + k * 4, 0);
+			}
+			PUT(4, IB, 0, 4096, 0, 0);
+			ring(h);
+			CHECK_SOON(idle());
+			for (k = 0; k < row->count; k++)
+				CHECK_EQ(fake_mem_get32(DATA + k * 4), at + k);
+		}
+	}
+	test_row(NULL);
+	CHECK_EQ(complaints(h), 0);
+	fake_host_destroy(h);
+}
+
+/* What is behind a packet that waits is read when the engine gets there. */
+static void read_late(void)
+{
+	struct fake_host *h = start();
+	const uint32_t poll[] = { 8 | 1u << 31 | 3 << 28, DATA, 0, 5, ~0u, 0xfffu << 16 };
+	const uint32_t fence[] = { 5 | 3 << 16, DATA + 4, 0, 1 };
+	uint32_t k;
+
+	REQUIRE(h);
+	for (k = 0; k < 1024; k++)
+		fake_mem_put32(IB + k * 4, 0);
+	for (k = 0; k < ARRAY_SIZE(poll); k++)
+		fake_mem_put32(IB + k * 4, poll[k]);
+	for (k = 0; k < ARRAY_SIZE(fence); k++)
+		fake_mem_put32(IB + (600 + k) * 4, fence[k]);
+	PUT(4, IB, 0, 1024, 0, 0);
+	ring(h);
+	test_sleep_us(2000);
+	fake_mem_put32(IB + 603 * 4, 2);
+	fake_mem_put32(DATA, 5);
+	CHECK_SOON(idle());
+	CHECK_EQ(fake_mem_get32(DATA + 4), 2);
+	fake_host_destroy(h);
+}
+
 /* The address space is the packet's for the kernel. */
 static void address_space(void)
 {
@@ -556,6 +627,8 @@ static const struct test_case tests[] = {
 	{ "waits", waits },
 	{ "ring-wraps", ring_wraps },
 	{ "buffers", buffers },
+	{ "places", places },
+	{ "read-late", read_late },
 	{ "address-space", address_space },
 	{ "broken", broken },
 	{ "by-register", by_register },

@@ -642,17 +642,22 @@ static void reset_registers(struct vgpu *dev)
 	vgpu_reg_unlock(dev);
 }
 
-void vgpu_reset(struct vgpu *dev)
+/*
+ * The scheduler, then the engines, then what they use: a packet under way would
+ * find its page tables gone, and count as the driver's mistake.
+ */
+static void reset_blocks(struct vgpu *dev)
 {
 	unsigned int i;
 
-	/*
-	 * The scheduler, then the engines, then what they use: a packet under way would
-	 * find its page tables gone, and count as the driver's mistake.
-	 */
 	for (i = dev->n_blocks; i--; )
 		if (dev->blocks[i]->reset)
 			dev->blocks[i]->reset(dev, dev->block_priv[i]);
+}
+
+void vgpu_reset(struct vgpu *dev)
+{
+	reset_blocks(dev);
 	reset_registers(dev);
 }
 
@@ -716,9 +721,7 @@ void vgpu_destroy(struct vgpu *dev)
 	unsigned int i;
 
 	/* First stop all queues: their packets use every other block. */
-	for (i = 0; i < dev->n_blocks; i++)
-		if (dev->blocks[i]->reset)
-			dev->blocks[i]->reset(dev, dev->block_priv[i]);
+	reset_blocks(dev);
 	for (i = dev->n_blocks; i--; )
 		if (dev->blocks[i]->fini)
 			dev->blocks[i]->fini(dev, dev->block_priv[i]);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What libvfio-user receives, with room behind it. Some of the library's handlers look at
+ * What libvfio-user receives. Bodies have room behind them. Some of the library's handlers look at
  * fields of a message before they compare its length with what they need (handle_dma_map()
  * and is_valid_unmap() in lib/libvfio-user.c): a short message then reads zeros, not
  * somebody else's memory.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,23 @@ static void record(struct vgpu *dev, const vfu_msg_t *msg)
 	vgpu_record(dev, VGPU_RECORD_SOCKET, step, 7 + msg->in.iov.iov_len);
 }
 
+/*
+ * When the client has gone the library first forgets the guest's memory and then resets
+ * the device. What engines do in between would count as the guest's mistake.
+ */
+static int get_request_header(vfu_ctx_t *vfu, struct vfio_user_header *hdr, int *fds,
+			      size_t *nr_fds)
+{
+	int r = tran_sock_ops.get_request_header(vfu, hdr, fds, nr_fds);
+	struct vgpu *dev = transport_dev(vfu_get_private(vfu));
+	int err = errno;
+
+	if (r < 0 && (err == ENOMSG || err == ECONNRESET) && dev)
+		vgpu_reset(dev);
+	errno = err;
+	return r;
+}
+
 static int recv_body(vfu_ctx_t *vfu, vfu_msg_t *msg)
 {
 	size_t len = msg->in.iov.iov_len;
@@ -55,6 +73,7 @@ void transport_recv_init(void *ctx)
 	vfu_ctx_t *vfu = ctx;
 
 	ops = tran_sock_ops;
+	ops.get_request_header = get_request_header;
 	ops.recv_body = recv_body;
 	vfu->tran = &ops;
 }

@@ -25,8 +25,40 @@
 #define BASE		0xfffe0000ull
 #define VRAM		(64u << 20)
 
+/* An engine that reads the first page until the device is reset. */
+static struct engine {
+	struct vgpu *dev;
+	pthread_t thread;
+	bool runs, stop;
+	unsigned int missed;
+} engine;
+
+static int engine_init(struct vgpu *dev, void **priv)
+{
+	engine = (struct engine){ .dev = dev };
+	*priv = &engine;
+	return 0;
+}
+
+static void engine_reset(struct vgpu *dev, void *priv)
+{
+	(void)dev;
+	(void)priv;
+	if (!engine.runs)
+		return;
+	__atomic_store_n(&engine.stop, true, __ATOMIC_RELEASE);
+	pthread_join(engine.thread, NULL);
+	engine.runs = false;
+}
+
+static const struct vgpu_block engine_block = {
+	.name = "engine",
+	.init = engine_init,
+	.reset = engine_reset,
+};
+
 static const struct vgpu_block *const blocks[] = {
-	&vgpu_block_gmc, &vgpu_block_ih, NULL,
+	&vgpu_block_gmc, &vgpu_block_ih, &engine_block, NULL,
 };
 
 struct rig {
@@ -279,6 +311,33 @@ static void counted(void *arg, enum vgpu_log_level level, const char *what,
 		seen[2] += n;
 }
 
+static void *engine_run(void *arg)
+{
+	struct rig *r = arg;
+
+	while (!__atomic_load_n(&engine.stop, __ATOMIC_ACQUIRE))
+		engine.missed += at(r, BASE) == NOTHING;
+	return NULL;
+}
+
+/* The client goes while an engine works. */
+static void busy(void)
+{
+	struct rig r;
+	int i;
+
+	for (i = 0; i < 50; i++) {
+		REQUIRE(!rig_init(&r));
+		CHECK_EQ(map(&r, BASE, PAGE, 0, r.ram), 0);
+		REQUIRE(!pthread_create(&engine.thread, NULL, engine_run, &r));
+		engine.runs = true;
+		hang_up(&r);
+		CHECK(!engine.runs);
+		CHECK_EQ(engine.missed, 0);
+		rig_fini(&r);
+	}
+}
+
 static void statistics(void)
 {
 	uint64_t seen[3] = { 0 };
@@ -303,6 +362,7 @@ static void statistics(void)
 static const struct test_case tests[] = {
 	{ "pages", pages },
 	{ "answers", answers },
+	{ "busy", busy },
 	{ "statistics", statistics },
 };
 

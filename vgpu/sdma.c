@@ -34,19 +34,10 @@
 	(VREG(GC, regSDMA0_##name) + \
 	 (engine) * (VREG(GC, regSDMA1_##name) - VREG(GC, regSDMA0_##name)))
 
-struct sdma_engine {
-	/*
-	 * The kernel's ring; kernel.q is NULL while it does not run. The
-	 * register lock protects it. The rest is not set up anew: a packet of
-	 * the ring may write the register that stops the ring, and another start it
-	 * again before that packet's thread is gone.
-	 */
-	struct sdma_queue kernel;
-};
-
 struct sdma {
 	struct vgpu *dev;
-	struct sdma_engine engine[SDMA_ENGINES];
+	/* The kernel's ring of each engine, NULL while it does not run; the register lock. */
+	struct sdma_queue *kernel[SDMA_ENGINES];
 	/* Protects the list; not held while a queue is started or stopped. */
 	pthread_mutex_t lock;
 	struct sdma_queue *user;
@@ -56,28 +47,24 @@ struct sdma {
 
 extern const struct vgpu_block vgpu_block_sdma;
 
-/* As vgpu_queue_stop(); of a queue whose release() is one of the two below. */
-static bool stop_queue(struct sdma *s, struct vgpu_queue *q, uint64_t *rptr,
+/* As vgpu_queue_stop(); of a queue whose release() is the one below. */
+static bool stop_queue(struct sdma *s, struct sdma_queue *sq, uint64_t *rptr,
 		       uint64_t *wptr)
 {
 	bool ended;
 
 	__atomic_add_fetch(&s->left, 1, __ATOMIC_ACQ_REL);
-	ended = vgpu_queue_stop(q, rptr, wptr);
+	ended = vgpu_queue_stop(sq->q, rptr, wptr);
 	if (ended)
 		__atomic_sub_fetch(&s->left, 1, __ATOMIC_ACQ_REL);
 	return ended;
 }
 
-static void kernel_release(void *priv)
-{
-	struct sdma_queue *sq = priv;
-	struct sdma *s = vgpu_block_priv(sq->dev, &vgpu_block_sdma);
-
-	__atomic_sub_fetch(&s->left, 1, __ATOMIC_ACQ_REL);
-}
-
-static void user_release(void *priv)
+/*
+ * A packet of a ring may write the register that stops the ring, and another start it again
+ * before that packet's thread is gone: each start has a struct of its own.
+ */
+static void release(void *priv)
 {
 	struct sdma_queue *sq = priv;
 	struct vgpu *dev = sq->dev;
@@ -115,9 +102,8 @@ static int kernel_start(struct sdma *s, unsigned int e)
 {
 	struct vgpu *dev = s->dev;
 	uint32_t cntl = vgpu_reg_peek(dev, REG(e, QUEUE0_RB_CNTL));
-	struct sdma_queue *sq = &s->engine[e].kernel;
 	struct vgpu_queue_config cfg = {
-		.client = sq->client,
+		.client = { .hub = VGPU_HUB_GC, .cid = CID_SDMA0 + e, .ring_id = e << 4 },
 		.base = reg64(dev, REG(e, QUEUE0_RB_BASE),
 			      REG(e, QUEUE0_RB_BASE_HI)) << 8,
 		.rptr = reg64(dev, REG(e, QUEUE0_RB_RPTR),
@@ -127,9 +113,9 @@ static int kernel_start(struct sdma *s, unsigned int e)
 		.rptr_shift = 2,
 		.doorbell = UINT32_MAX,
 		.exec = sdma_exec,
-		.priv = sq,
-		.release = kernel_release,
+		.release = release,
 	};
+	struct sdma_queue *sq;
 	int r;
 
 	r = ring_dwords(cntl, &cfg.size_dw);
@@ -149,23 +135,37 @@ static int kernel_start(struct sdma *s, unsigned int e)
 					  SDMA0_QUEUE0_DOORBELL_OFFSET, OFFSET);
 	snprintf(cfg.name, sizeof(cfg.name), "sdma%u", e);
 
+	sq = calloc(1, sizeof(*sq));
+	if (!sq)
+		return -ENOMEM;
 	/* The driver starts the ring anew, never in the midst of a buffer. */
-	sq->ib_offset = 0;
-	sq->done = sq->skip = 0;
+	*sq = (struct sdma_queue){
+		.dev = dev,
+		.engine = e,
+		.client = cfg.client,
+		.doorbell = UINT32_MAX,
+	};
+	cfg.priv = sq;
 	sq->q = vgpu_queue_start(dev, &cfg, &r);
-	return sq->q ? 0 : r;
+	if (!sq->q) {
+		free(sq);
+		return r;
+	}
+	s->kernel[e] = sq;
+	return 0;
 }
 
 /* The register lock is held, but released while the queue ends. */
 static void kernel_stop(struct sdma *s, unsigned int e)
 {
-	struct vgpu_queue *q = s->engine[e].kernel.q;
+	struct sdma_queue *sq = s->kernel[e];
 	uint64_t rptr, wptr;
 
-	if (!q)
+	if (!sq)
 		return;
-	s->engine[e].kernel.q = NULL;
-	stop_queue(s, q, &rptr, &wptr);
+	s->kernel[e] = NULL;
+	if (stop_queue(s, sq, &rptr, &wptr))
+		free(sq);
 	poke64(s->dev, REG(e, QUEUE0_RB_RPTR), REG(e, QUEUE0_RB_RPTR_HI), rptr << 2);
 	poke64(s->dev, REG(e, QUEUE0_RB_WPTR), REG(e, QUEUE0_RB_WPTR_HI), wptr << 2);
 }
@@ -181,7 +181,7 @@ static void kernel_update(struct sdma *s, unsigned int e)
 
 	if (halted || !enabled) {
 		kernel_stop(s, e);
-	} else if (!s->engine[e].kernel.q) {
+	} else if (!s->kernel[e]) {
 		r = kernel_start(s, e);
 		if (r)
 			vgpu_count(s->dev, VGPU_LOG_GUEST,
@@ -212,8 +212,8 @@ static void wptr_hi_write(struct vgpu *dev, void *priv, uint32_t reg,
 	struct sdma *s = priv;
 
 	vgpu_reg_poke(dev, reg, value);
-	if (s->engine[e].kernel.q)
-		vgpu_queue_kick(s->engine[e].kernel.q,
+	if (s->kernel[e])
+		vgpu_queue_kick(s->kernel[e]->q,
 				reg64(dev, REG(e, QUEUE0_RB_WPTR), reg) >> 2);
 }
 
@@ -351,7 +351,7 @@ static void user_reset(struct sdma *s, unsigned int e, uint32_t queues)
 		pthread_mutex_unlock(&s->lock);
 		/* Another thread may have taken it by now. */
 		sq = sq ? user_take(s, sq->doorbell) : NULL;
-		if (sq && stop_queue(s, sq->q, NULL, NULL))
+		if (sq && stop_queue(s, sq, NULL, NULL))
 			free(sq);
 	} while (sq);
 }
@@ -391,7 +391,7 @@ static int sdma_map(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m
 	cfg.client.ring_id = sq->engine << 4 | (sq->id & 0xf);
 	sq->client = cfg.client;
 	cfg.priv = sq;
-	cfg.release = user_release;
+	cfg.release = release;
 	snprintf(cfg.name, sizeof(cfg.name), "sdma%u.%x", sq->engine, m->doorbell);
 
 	/* The start binds a doorbell; who resets a queue by register has this lock first. */
@@ -480,7 +480,7 @@ static int sdma_unmap(struct vgpu *dev, void *priv, uint32_t doorbell,
 	if (!sq)
 		return -ENOENT;
 	/* One that could not be waited for frees itself, unsaved. */
-	if (!stop_queue(priv, sq->q, &rptr, &wptr))
+	if (!stop_queue(priv, sq, &rptr, &wptr))
 		return 0;
 	/* A queue that was reset begins behind what hung. */
 	if (how == VGPU_UNMAP_RESET) {
@@ -532,13 +532,12 @@ static void sdma_reset(struct vgpu *dev, void *priv)
 		kernel_stop(s, e);
 	vgpu_reg_unlock(dev);
 	while ((sq = user_take(s, UINT32_MAX)))
-		if (stop_queue(s, sq->q, NULL, NULL))
+		if (stop_queue(s, sq, NULL, NULL))
 			free(sq);
 }
 
 static int sdma_init(struct vgpu *dev, void **priv)
 {
-	unsigned int e;
 	struct sdma *s;
 	int r;
 
@@ -546,14 +545,6 @@ static int sdma_init(struct vgpu *dev, void **priv)
 	if (!s)
 		return -ENOMEM;
 	s->dev = dev;
-	for (e = 0; e < SDMA_ENGINES; e++)
-		s->engine[e].kernel = (struct sdma_queue){
-			.dev = dev,
-			.engine = e,
-			.client = { .hub = VGPU_HUB_GC, .cid = CID_SDMA0 + e,
-				    .ring_id = e << 4 },
-			.doorbell = UINT32_MAX,
-		};
 	r = -pthread_mutex_init(&s->lock, NULL);
 	if (r)
 		goto err_free;

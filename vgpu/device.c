@@ -15,7 +15,6 @@
 
 #include "device.h"
 #include "counters.h"
-#include "deadline.h"
 #include "gate.h"
 #include "trace.h"
 
@@ -52,8 +51,6 @@ struct vgpu {
 	struct gates *gates;
 
 	pthread_mutex_t reg_lock;
-	pthread_cond_t reg_changed;
-	unsigned int reg_waiters;
 	uint32_t *flat;
 	uint16_t *flat_range;		/* 1 + index in ranges, 0: none */
 	struct sparse_reg *sparse[1 << SPARSE_BITS];
@@ -256,17 +253,6 @@ void vgpu_reg_lock_resume(struct vgpu *dev, unsigned int depth)
 	}
 }
 
-void vgpu_reg_wait_change(struct vgpu *dev, unsigned int timeout_us)
-{
-	struct timespec until = deadline_us(timeout_us);
-
-	pthread_mutex_lock(&dev->reg_lock);
-	__atomic_add_fetch(&dev->reg_waiters, 1, __ATOMIC_SEQ_CST);
-	pthread_cond_timedwait(&dev->reg_changed, &dev->reg_lock, &until);
-	__atomic_sub_fetch(&dev->reg_waiters, 1, __ATOMIC_SEQ_CST);
-	pthread_mutex_unlock(&dev->reg_lock);
-}
-
 /* ---- register storage; the lock is held, for sparse registers ---- */
 
 static struct sparse_reg **sparse_slot(struct vgpu *dev, uint32_t reg)
@@ -449,13 +435,6 @@ uint32_t vgpu_reg_read(struct vgpu *dev, uint32_t reg)
 	return value;
 }
 
-static void changed(struct vgpu *dev)
-{
-	/* A wake-up may be missed by a hair: waiters have a timeout. */
-	if (__atomic_load_n(&dev->reg_waiters, __ATOMIC_RELAXED))
-		pthread_cond_broadcast(&dev->reg_changed);
-}
-
 void vgpu_reg_write(struct vgpu *dev, uint32_t reg, uint32_t value)
 {
 	struct range *g;
@@ -474,7 +453,6 @@ void vgpu_reg_write(struct vgpu *dev, uint32_t reg, uint32_t value)
 			count_unknown(dev, reg, "written");
 		store(dev, reg, value);
 	}
-	changed(dev);
 	vgpu_reg_unlock(dev);
 }
 
@@ -497,7 +475,6 @@ void vgpu_reg_poke(struct vgpu *dev, uint32_t reg, uint32_t value)
 	store(dev, reg, value);
 	if (reg >= FLAT_REGS)
 		vgpu_reg_unlock(dev);
-	changed(dev);
 }
 
 /* ---- doorbells ---- */
@@ -663,14 +640,7 @@ void vgpu_reset(struct vgpu *dev)
 
 static int init_core(struct vgpu *dev)
 {
-	pthread_condattr_t attr;
-
 	pthread_mutex_init(&dev->reg_lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&dev->reg_changed, &attr);
-	pthread_condattr_destroy(&attr);
-
 	dev->counters = counters_create();
 	dev->gates = gates_create();
 	dev->flat = calloc(FLAT_REGS, sizeof(*dev->flat));
@@ -735,7 +705,6 @@ void vgpu_destroy(struct vgpu *dev)
 	free(dev->doorbells);
 	free(dev->flat_range);
 	free(dev->flat);
-	pthread_cond_destroy(&dev->reg_changed);
 	pthread_mutex_destroy(&dev->reg_lock);
 	free(dev);
 }

@@ -224,11 +224,6 @@ void vgpu_reg_poke(struct vgpu *dev, uint32_t reg, uint32_t value);
 /* "GC:CP_STAT" or "0x1234"; from the kernel's headers, see regnames. */
 const char *vgpu_reg_name(uint32_t reg, char *buf, size_t len);
 /*
- * Sleep until some register was written or @timeout_us passed. Not from
- * handlers.
- */
-void vgpu_reg_wait_change(struct vgpu *dev, unsigned int timeout_us);
-/*
  * The register lock, for state shared between handlers and other threads.
  * Recursive.
  */

@@ -207,31 +207,6 @@ static void counters(void)
 	fake_host_destroy(h);
 }
 
-static void *poke_later(void *arg)
-{
-	test_sleep_us(20000);
-	vgpu_reg_write(arg, 0x100, 1);
-	return NULL;
-}
-
-static void wait_change(void)
-{
-	struct fake_host *h = fake_host_create(blocks, 4096, 1 << 20, false);
-	uint64_t start;
-	pthread_t t;
-
-	REQUIRE(h);
-	pthread_create(&t, NULL, poke_later, h->dev);
-	start = vgpu_now(h->dev);
-	vgpu_reg_wait_change(h->dev, 5000000);
-	CHECK(vgpu_now(h->dev) - start < 2000000000);
-	pthread_join(t, NULL);
-	start = vgpu_now(h->dev);
-	vgpu_reg_wait_change(h->dev, 1000);
-	CHECK(vgpu_now(h->dev) - start >= 1000000);
-	fake_host_destroy(h);
-}
-
 static int fail_init(struct vgpu *dev, void **priv)
 {
 	(void)dev;
@@ -254,7 +229,6 @@ static const struct test_case cases[] = {
 	{ "names", names },
 	{ "doorbells", doorbells },
 	{ "counters", counters },
-	{ "wait-change", wait_change },
 	{ "failing-block", failing_block },
 };
 TEST_MAIN(cases)

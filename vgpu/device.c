@@ -86,6 +86,11 @@ uint64_t vgpu_vram_size(struct vgpu *dev)
 	return dev->cfg.vram_size;
 }
 
+unsigned int vgpu_sdma_engines(struct vgpu *dev)
+{
+	return dev->cfg.sdma_engines ? dev->cfg.sdma_engines : 1;
+}
+
 bool vgpu_strict_tlb(struct vgpu *dev)
 {
 	return dev->cfg.strict_tlb;

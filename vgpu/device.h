@@ -96,6 +96,7 @@ struct vgpu_config {
 		       size_t len);
 	void *record_opaque;
 	uint32_t broken;		/* mask of enum vgpu_break */
+	unsigned int sdma_engines;	/* that discovery tells of; 0: one */
 };
 
 /*
@@ -134,6 +135,7 @@ void vgpu_reset(struct vgpu *dev);
 uint64_t vgpu_now(struct vgpu *dev);
 void *vgpu_vram(struct vgpu *dev);
 uint64_t vgpu_vram_size(struct vgpu *dev);
+unsigned int vgpu_sdma_engines(struct vgpu *dev);
 bool vgpu_strict_tlb(struct vgpu *dev);
 bool vgpu_broken(struct vgpu *dev, enum vgpu_break what);
 /* Where the engines' packets can be held: gate.h. */

@@ -3,7 +3,7 @@
  * The IP discovery blob: which IP blocks there are, their versions and where
  * their registers lie (include/discovery.h; read by amdgpu_discovery.c).
  *
- * Left out on purpose: display, video, PCIE, UMC. SDMA has one instance.
+ * Left out on purpose: display, video, PCIE, UMC.
  */
 #include <string.h>
 
@@ -51,32 +51,40 @@ static uint16_t byte_sum(const void *buf, size_t len)
 	return sum;
 }
 
-static size_t put_ip_table(uint8_t *at, size_t offset)
+/* Instance number @instance of the IP in @row. */
+static uint8_t *put_ip(uint8_t *p, const struct ip_row *row, unsigned int instance)
+{
+	ip_v3 ip = {
+		.hw_id = row->hw_id,
+		.instance_number = instance,
+		.num_base_address = row->n,
+		.major = row->major,
+		.minor = row->minor,
+		.revision = row->revision,
+	};
+
+	memcpy(p, &ip, sizeof(ip));
+	p += sizeof(ip);
+	memcpy(p, row->base, row->n * sizeof(uint32_t));
+	return p + row->n * sizeof(uint32_t);
+}
+
+static size_t put_ip_table(uint8_t *at, size_t offset, unsigned int sdma)
 {
 	ip_discovery_header *header = (void *)at;
 	die_header *die = (void *)(header + 1);
 	uint8_t *p = (uint8_t *)(die + 1);
+	unsigned int k;
 	size_t i;
 
 	header->signature = DISCOVERY_TABLE_SIGNATURE;
 	header->version = 3;
 	header->num_dies = 1;
 	header->die_info[0].die_offset = offset + ((uint8_t *)die - at);
-	die->num_ips = ARRAY_SIZE(ips);
-	for (i = 0; i < ARRAY_SIZE(ips); i++) {
-		ip_v3 ip = {
-			.hw_id = ips[i].hw_id,
-			.num_base_address = ips[i].n,
-			.major = ips[i].major,
-			.minor = ips[i].minor,
-			.revision = ips[i].revision,
-		};
-
-		memcpy(p, &ip, sizeof(ip));
-		p += sizeof(ip);
-		memcpy(p, ips[i].base, ips[i].n * sizeof(uint32_t));
-		p += ips[i].n * sizeof(uint32_t);
-	}
+	die->num_ips = ARRAY_SIZE(ips) + sdma - 1;
+	for (i = 0; i < ARRAY_SIZE(ips); i++)
+		for (k = 0; k < (ips[i].hw_id == SDMA0_HWID ? sdma : 1); k++)
+			p = put_ip(p, &ips[i], k);
 	header->size = p - at;
 	return header->size;
 }
@@ -134,7 +142,7 @@ static void add_table(uint8_t *blob, table id, size_t *end, size_t size)
 	*end += (size + 7) & ~7ul;
 }
 
-size_t vgpu_discovery_build(void *buf, size_t len)
+size_t vgpu_discovery_build(void *buf, size_t len, unsigned int sdma)
 {
 	uint8_t blob[4096] __attribute__((aligned(8))) = { 0 };
 	const size_t summed = offsetof(binary_header, binary_checksum) +
@@ -143,12 +151,12 @@ size_t vgpu_discovery_build(void *buf, size_t len)
 	size_t end = (sizeof(*header) + 7) & ~7ul;
 
 	_Static_assert(sizeof(ip_v3) + MAX_BASES * 4 < 64, "IP row is small");
-	_Static_assert(sizeof(blob) > sizeof(*header) + ARRAY_SIZE(ips) * 64 +
+	_Static_assert(sizeof(blob) > sizeof(*header) + (ARRAY_SIZE(ips) + 1) * 64 +
 		       sizeof(struct gc_info_v1_0) + sizeof(harvest_table) + 256,
 		       "blob buffer is large enough");
 	header->binary_signature = BINARY_SIGNATURE;
 	header->version_major = 1;
-	add_table(blob, IP_DISCOVERY, &end, put_ip_table(blob + end, end));
+	add_table(blob, IP_DISCOVERY, &end, put_ip_table(blob + end, end, sdma));
 	add_table(blob, GC, &end, put_gc_table(blob + end));
 	add_table(blob, HARVEST_INFO, &end, put_harvest_table(blob + end));
 	header->binary_size = end;

@@ -18,8 +18,11 @@
 /* Frequency of the golden time stamp counter, told by the VBIOS. */
 #define VGPU_TSC_KHZ		100000
 
-/* Write the blob; returns its size in bytes, 0 if it does not fit @len. */
-size_t vgpu_discovery_build(void *buf, size_t len);
+/*
+ * Write the blob of a device with @sdma SDMA engines, 1 or 2; returns its size in bytes, 0 if it
+ * does not fit @len.
+ */
+size_t vgpu_discovery_build(void *buf, size_t len, unsigned int sdma);
 /* Write an expansion ROM image of VGPU_VBIOS_SIZE bytes. */
 void vgpu_vbios_build(uint8_t rom[VGPU_VBIOS_SIZE]);
 /*

@@ -215,6 +215,7 @@ static int run(const struct options *o, struct control *control, struct record *
 	struct sigaction sa = { .sa_handler = on_signal };
 	struct vgpu_config cfg = {
 		.vram_size = o->vram_mib << 20,
+		.sdma_engines = o->sdma,
 		.vram = transport_vram(transport),
 		.host = transport_ops(),
 		.host_opaque = transport,

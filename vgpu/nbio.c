@@ -195,7 +195,7 @@ static void reset(struct vgpu *dev, void *priv)
 
 	(void)priv;
 	if (!vgpu_discovery_build(end - VGPU_DISCOVERY_OFFSET,
-				  VGPU_DISCOVERY_OFFSET))
+				  VGPU_DISCOVERY_OFFSET, vgpu_sdma_engines(dev)))
 		vgpu_count(dev, VGPU_LOG_ERROR, "nbio: no room for discovery");
 }
 

@@ -34,6 +34,7 @@ void options_help(FILE *f)
 "\n"
 "  --socket PATH          socket of the device\n"
 "  --vram MIB             size of VRAM, a power of two from 64 to 65536 (default %d)\n"
+"  --sdma N               SDMA engines, 1 (default) or 2\n"
 "  --write-rom FILE       write the VBIOS image, for the client's romfile\n"
 "  --write-firmware DIR   write the firmware files that the driver asks for to DIR/amdgpu\n"
 "                         (these two also without --socket)\n"
@@ -107,6 +108,16 @@ static int parse_vram(const char *s, uint64_t *mib, char *err, size_t len)
 	return -EINVAL;
 }
 
+static int parse_sdma(const char *s, unsigned int *n, char *err, size_t len)
+{
+	if (strcmp(s, "1") && strcmp(s, "2")) {
+		snprintf(err, len, "--sdma: 1 or 2, not '%s'", s);
+		return -EINVAL;
+	}
+	*n = *s - '0';
+	return 0;
+}
+
 static int parse_trace_only(const char *s, uint32_t *mask, char *err, size_t len)
 {
 	char bad[32];
@@ -148,11 +159,12 @@ static int check(const struct options *o, uint32_t only, char *err, size_t len)
 
 int options_parse(int argc, char **argv, struct options *o, char *err, size_t len)
 {
-	enum { SOCKET = 1, VRAM, STRICT, CONTROL, COUNTERS, TRACE, TRACE_ONLY, RECORD,
+	enum { SOCKET = 1, VRAM, SDMA, STRICT, CONTROL, COUNTERS, TRACE, TRACE_ONLY, RECORD,
 	       LIST, ROM, FIRMWARE, BREAK, HELP };
 	static const struct option options[] = {
 		{ "socket", required_argument, NULL, SOCKET },
 		{ "vram", required_argument, NULL, VRAM },
+		{ "sdma", required_argument, NULL, SDMA },
 		{ "strict", no_argument, NULL, STRICT },
 		{ "control", required_argument, NULL, CONTROL },
 		{ "counters", required_argument, NULL, COUNTERS },
@@ -169,7 +181,7 @@ int options_parse(int argc, char **argv, struct options *o, char *err, size_t le
 	uint32_t only = 0;
 	int c, r = 0;
 
-	*o = (struct options){ .vram_mib = DEFAULT_VRAM_MIB };
+	*o = (struct options){ .vram_mib = DEFAULT_VRAM_MIB, .sdma = 1 };
 	/* Begin anew, and leave it to us to complain. */
 	optind = 0;
 	opterr = 0;
@@ -180,6 +192,9 @@ int options_parse(int argc, char **argv, struct options *o, char *err, size_t le
 			break;
 		case VRAM:
 			r = parse_vram(optarg, &o->vram_mib, err, len);
+			break;
+		case SDMA:
+			r = parse_sdma(optarg, &o->sdma, err, len);
 			break;
 		case STRICT:
 			o->strict = true;

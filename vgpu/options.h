@@ -20,6 +20,7 @@ struct options {
 	uint32_t trace_mask;		/* 1 << enum vgpu_trace; 0 without --trace */
 	const char *record;		/* directory */
 	uint64_t vram_mib;
+	unsigned int sdma;		/* engines */
 	bool strict;
 	uint32_t broken;		/* enum vgpu_break */
 };

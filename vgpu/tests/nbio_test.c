@@ -196,8 +196,35 @@ static void discovery(void)
 	CHECK_EQ(bases[GC_HWID], 4);
 	CHECK_EQ(bases[NBIF_HWID], 6);
 	CHECK_EQ(bases[MP1_HWID], 4);
-	CHECK_EQ(vgpu_discovery_build(small, sizeof(small)), 0);
+	CHECK_EQ(vgpu_discovery_build(small, sizeof(small), 1), 0);
 	fake_host_destroy(h);
+}
+
+/* As many SDMA engines as were asked for, numbered from 0. */
+static void engines(void)
+{
+	uint8_t blob[4096] __attribute__((aligned(8)));
+	const binary_header *header = (const void *)blob;
+	const ip_discovery_header *ip;
+	const die_header *die;
+	unsigned int i, n, want;
+	const uint8_t *p;
+
+	for (want = 1; want <= 2; want++) {
+		CHECK(vgpu_discovery_build(blob, sizeof(blob), want));
+		ip = (const void *)(blob + header->table_list[IP_DISCOVERY].offset);
+		die = (const void *)(blob + ip->die_info[0].die_offset);
+		p = (const uint8_t *)(die + 1);
+		for (i = n = 0; i < die->num_ips; i++) {
+			const ip_v3 *v = (const void *)p;
+
+			if (v->hw_id == SDMA0_HWID)
+				CHECK_EQ(v->instance_number, n++);
+			p += sizeof(*v) + v->num_base_address * 4;
+		}
+		CHECK_EQ(n, want);
+		CHECK_EQ(p - blob, header->table_list[IP_DISCOVERY].offset + ip->size);
+	}
 }
 
 static uint16_t get16(const uint8_t *p)
@@ -300,6 +327,7 @@ static const struct test_case cases[] = {
 	{ "index-pairs", index_pairs },
 	{ "time-stamp", time_stamp },
 	{ "discovery", discovery },
+	{ "engines", engines },
 	{ "vbios", vbios },
 	{ "firmware", firmware },
 };

@@ -14,26 +14,27 @@ static const struct good_row {
 	const char *args[MAX_ARGS];
 	struct options want;
 } good_rows[] = {
-	{ { "--help" }, { .help = true, .vram_mib = 256 } },
-	{ { "--list" }, { .list = true, .vram_mib = 256 } },
-	{ { "--list=pm4" }, { .list = true, .list_what = "pm4", .vram_mib = 256 } },
-	{ { "--socket", "s" }, { .socket = "s", .vram_mib = 256 } },
+	{ { "--help" }, { .help = true, .sdma = 1, .vram_mib = 256 } },
+	{ { "--list" }, { .list = true, .sdma = 1, .vram_mib = 256 } },
+	{ { "--list=pm4" }, { .list = true, .list_what = "pm4", .sdma = 1, .vram_mib = 256 } },
+	{ { "--socket", "s" }, { .socket = "s", .sdma = 1, .vram_mib = 256 } },
 	{ { "--socket=s", "--strict", "--vram", "64" },
-	  { .socket = "s", .strict = true, .vram_mib = 64 } },
+	  { .socket = "s", .strict = true, .sdma = 1, .vram_mib = 64 } },
 	{ { "--write-rom", "r", "--write-firmware", "f" },
-	  { .rom = "r", .firmware = "f", .vram_mib = 256 } },
+	  { .rom = "r", .firmware = "f", .sdma = 1, .vram_mib = 256 } },
 	{ { "--socket", "s", "--trace", "-" },
-	  { .socket = "s", .trace = "-", .trace_mask = VGPU_TRACE_ALL, .vram_mib = 256 } },
+	  { .socket = "s", .trace = "-", .trace_mask = VGPU_TRACE_ALL, .sdma = 1, .vram_mib = 256 } },
 	{ { "--socket", "s", "--trace-only", "mes,sdma", "--trace", "t" },
-	  { .socket = "s", .trace = "t", .vram_mib = 256,
+	  { .socket = "s", .trace = "t", .sdma = 1, .vram_mib = 256,
 	    .trace_mask = 1 << VGPU_TRACE_MES | 1 << VGPU_TRACE_SDMA } },
 	{ { "--socket", "s", "--break", "flush,copy" },
-	  { .socket = "s", .vram_mib = 256,
+	  { .socket = "s", .sdma = 1, .vram_mib = 256,
 	    .broken = VGPU_BREAK_FLUSH | VGPU_BREAK_COPY } },
 	{ { "--socket", "s", "--control", "c", "--counters", "j", "--record", "r" },
 	  { .socket = "s", .control = "c", .counters = "j", .record = "r",
-	    .vram_mib = 256 } },
-	{ { "--vram", "0x10000", "--socket", "s" }, { .socket = "s", .vram_mib = 65536 } },
+	    .sdma = 1, .vram_mib = 256 } },
+	{ { "--sdma", "2", "--socket", "s" }, { .socket = "s", .sdma = 2, .vram_mib = 256 } },
+	{ { "--vram", "0x10000", "--socket", "s" }, { .socket = "s", .sdma = 1, .vram_mib = 65536 } },
 };
 
 static const struct bad_row {
@@ -58,6 +59,8 @@ static const struct bad_row {
 	  "--vram: a power of two from 64 to 65536, not ''" },
 	{ { "--socket", "s", "--vram", "-64" },
 	  "--vram: a power of two from 64 to 65536, not '-64'" },
+	{ { "--socket", "s", "--sdma", "3" }, "--sdma: 1 or 2, not '3'" },
+	{ { "--socket", "s", "--sdma", "" }, "--sdma: 1 or 2, not ''" },
 	{ { "--socket", "s", "--break", "copy,all" }, "--break: all is unknown" },
 	{ { "--socket", "s", "--break", "" }, "--break:  is unknown" },
 	{ { "--socket", "s", "--trace", "t", "--trace-only", "sdma,x" },
@@ -115,6 +118,7 @@ static void good(void)
 		CHECK_EQ(o.trace_mask, want->trace_mask);
 		check_string(o.record, want->record);
 		CHECK_EQ(o.vram_mib, want->vram_mib);
+		CHECK_EQ(o.sdma, want->sdma);
 		CHECK_EQ(o.strict, want->strict);
 		CHECK_EQ(o.broken, want->broken);
 	}

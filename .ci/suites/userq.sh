@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # User queues with the driver in other moods than the suite igt has it: page tables written
-# by the CPU, no kernel rings at all, no power management.
+# by the CPU, no kernel rings at all, no power management, little patience with queues that hang.
 
 # shellcheck source=.ci/lib.sh
 . .ci/lib.sh
 
 expect=igt-tests/expectations/own.txt
-always="fw_load_type=0 dc=0 lockup_timeout=30000"
+always="fw_load_type=0 dc=0"
+# as in vm/boot.sh; and what is enough for the jobs of one test
+patience=lockup_timeout=30000 impatience=lockup_timeout=3000
 
 # what the driver is loaded with, and how the names of the subtests begin that are run then, of
 # all that have to do with user queues
 modes()
 {
 	cat <<-EOF
-	update-by-cpu|dpm=1 user_queue=1 vm_update_mode=3|replace|follow-one|follow-dontneed|storm|order|busy|gone
-	no-kernel-rings|dpm=1 user_queue=2|follow-one|many|bo-first|copy|order|busy|gone|acquire
-	no-power-management|dpm=0 user_queue=1|bo-first|busy
+	update-by-cpu|$patience dpm=1 user_queue=1 vm_update_mode=3|replace|follow-one|follow-dontneed|storm|order|busy|gone
+	no-kernel-rings|$patience dpm=1 user_queue=2|follow-one|many|bo-first|copy|order|busy|gone|acquire
+	no-power-management|$patience dpm=0 user_queue=1|bo-first|busy
+	hangs|$impatience dpm=1 user_queue=1|hang|reset|sleep
 	EOF
 }
 

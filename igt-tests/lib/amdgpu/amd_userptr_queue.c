@@ -30,6 +30,9 @@
 #define SDMA_POLL_GREATER_EQUAL_MEMORY (5u << 28 | 1u << 31)
 /* POLL_REGMEM: clocks between two looks, and look for ever */
 #define SDMA_POLL_FOREVER (10 | 0xfffu << 16)
+/* what no SDMA packet begins with; and a kind of packet that engines of today do not have */
+#define SDMA_NO_OPCODE 0xff
+#define PACKET1 (1u << 30)
 /* WAIT_REG_MEM: ">=" */
 #define WAIT_GREATER_EQUAL 5
 #define WAIT_INTERVAL 4
@@ -460,6 +463,17 @@ void userq_emit_gate(struct userq *q)
 			WAIT_REG_MEM_MEM_SPACE(1) | WAIT_REG_MEM_FUNCTION(WAIT_GREATER_EQUAL),
 			low(va), high(va), q->gates, UINT32_MAX, WAIT_INTERVAL,
 		}, 7);
+}
+
+/**
+ * userq_emit_bad:
+ * @q: queue
+ *
+ * The engine does not get beyond this, whatever is done: there is no such packet.
+ */
+void userq_emit_bad(struct userq *q)
+{
+	emit(q, (uint32_t []) { q->kind == USERQ_SDMA ? SDMA_NO_OPCODE : PACKET1 }, 1);
 }
 
 /**

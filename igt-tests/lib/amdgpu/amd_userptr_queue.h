@@ -80,6 +80,7 @@ void userq_assert_no_fault(struct batch_gpu *gpu);
 /* work */
 void userq_emit_copy(struct userq *q, uint64_t dst, uint64_t src, uint64_t size);
 void userq_emit_gate(struct userq *q);
+void userq_emit_bad(struct userq *q);
 void userq_open_gates(struct userq *q);
 int __userq_signal(struct userq *q);
 int __userq_wait_for(struct userq *q, uint32_t syncobj,

@@ -335,7 +335,7 @@ static void memcg_budget(int fd)
 	/* how many, in one BO: arrays that fill pages and huge pages, and that do not */
 	static const unsigned int many[] = { 1000, 10000, 20000, 65536 };
 	/* KASAN's memory for each 8 bytes is charged as well */
-	double most = access("/proc/lockdep_stats", F_OK) ? 160 : 160 * 9 / 8;
+	double most = batch_kernel_is_slow() ? 160 * 9 / 8 : 160;
 	unsigned int i;
 
 	cgroup_create();

@@ -11,6 +11,17 @@
 #include "igt.h"
 #include "lib/amdgpu/amd_userptr_batch_debug.h"
 
+/**
+ * batch_kernel_is_slow:
+ *
+ * Returns: whether lockdep and the like make everything ten times as slow, so that a
+ * part of a long row must be enough.
+ */
+bool batch_kernel_is_slow(void)
+{
+	return !access("/proc/lockdep_stats", F_OK);
+}
+
 /*
  * Settings
  */

@@ -12,6 +12,8 @@
 
 #define BATCH_PARAMETERS "/sys/module/amdgpu/parameters/"
 
+bool batch_kernel_is_slow(void);
+
 /* settings of the system, which outlive no test */
 bool batch_setting(const char *path, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

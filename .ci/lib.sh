@@ -9,6 +9,7 @@
 #	KERNEL		the built kernel, with its config and modules
 #	BUILD		the project's build directory
 #	LIBDRM		prefix of the patched libdrm
+#	VM_LOGS		where each VM leaves a directory with its logs
 #	OUT		a directory of the suite's own, empty at first
 
 ok() { printf 'ok %s\n' "$1${2:+ ($2)}"; }
@@ -108,7 +109,8 @@ prepare()
 	PROJECT=$PWD
 	CHECK_KERNEL=$1
 	CHECK_CACHE=$CACHE/check
-	export PROJECT CHECK_KERNEL CHECK_CACHE SRC KERNEL BUILD LIBDRM
+	VM_LOGS=$CACHE/log/vm
+	export PROJECT CHECK_KERNEL CHECK_CACHE VM_LOGS SRC KERNEL BUILD LIBDRM
 }
 
 if [ "${0%/*}" = .ci/suites ] && [ -z "${CHECK_CACHE:-}" ]; then

@@ -42,7 +42,7 @@ mutants()
 	dpm-oops|$fixes/*no-overdrive*|drop|--module-args "$module dpm=0 user_queue=1"||$userq --run-subtest bo-first-sdma
 	first-list-only|$fixes/*lock-all-BOs*|s/^+\t\t&vm->individual\.needs_update,$/+/|||$userq --run-subtest follow-one-*
 	userptr-placed-too-early|$fixes/*without-pages*|s/^+\t\tif (amdgpu_ttm_tt_is_userptr(bo->tbo\.ttm)) {$/+\t\tif (false) {/|||$userq --run-subtest many-64-novalidate-sdma
-	restarted-before-restore|$fixes/*restore-BOs-with*|s/^+\tret = amdgpu_userq_update_vm(rs);$/+\tret = 0;/||fault|$userq --run-subtest follow-one-*
+	restarted-before-restore|$fixes/*restore-BOs-with*|s/^+\tret = amdgpu_userq_update_vm(rs);$/+\tret = 0;/; s/^+\telse if (!amdgpu_userq_userptrs_valid(rs))$/+\telse if (false)/||fault|${batch}_userq --run-subtest follow-dontneed-*
 	restore-forgotten|$fixes/*restore-that-failed-again*|s/^+\t\tamdgpu_userq_retry_restore(uq_mgr);$/+\t\t;/|||${batch}_userq --run-subtest gone-alone-*
 	stale-entries-not-waited-for|_vm.c|s/? &vm->last_update :$/? \&bo_va->last_pt_update :/|||${batch}_inflight --run-subtest unlisted-*
 	clear-not-waited-for|$fixes/*to-be-cleared*|s/^+\tr = amdgpu_vm_clear_freed(adev, vm, &vm->last_update);$/+\tr = amdgpu_vm_clear_freed(adev, vm, NULL);/|||${batch}_inflight --run-subtest unmapped-*

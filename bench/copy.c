@@ -10,12 +10,11 @@
 #include <sys/mman.h>
 
 #include "lib/gpu.h"
-#include "lib/report.h"
+#include "lib/mem.h"
 
 #define EXIT_SKIP	77
 #define EXIT_USAGE	2
 #define ROUNDS		5
-#define PAGE		4096u
 
 /* Memory in small pages: of huge ones one page table entry would be enough for 512. */
 static int userptr(struct gpu *g, struct gpu_buf *buf, uint64_t size, void **mem)
@@ -58,6 +57,8 @@ static int measure(struct gpu *g, const char *what, struct gpu_buf *src, void *m
 	int r;
 
 	r = gpu_list(g, bos, 2, &list);
+	if (r)
+		return r;
 	for (i = 0; i < ROUNDS && !r; i++) {
 		for (at = 0; at < size; at += PAGE)
 			*(uint32_t *)((uint8_t *)mem + at) = at / PAGE + i;
@@ -69,10 +70,8 @@ static int measure(struct gpu *g, const char *what, struct gpu_buf *src, void *m
 				r = -EIO;
 	}
 	amdgpu_bo_list_destroy_raw(g->dev, list);
-	if (r) {
-		fprintf(stderr, "copy: %s: %s\n", what, strerror(-r));
+	if (r)
 		return r;
-	}
 	/* the first has page tables to write */
 	printf("%-28s first %.2f s", what, s[0]);
 	qsort(s, ROUNDS, sizeof(s[0]), compare);

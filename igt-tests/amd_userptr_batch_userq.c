@@ -611,16 +611,6 @@ static const struct gone {
 	{ "userfault", gone_userfault, { 16, 4, 0, 2, BATCH_ANON, BATCH_SHUFFLED } },
 };
 
-/* Nothing of what the queue would copy has arrived. */
-static void assert_untouched(struct scene *s)
-{
-	const uint8_t *p = s->q.staging.cpu;
-	uint64_t i;
-
-	for (i = 0; i < s->v.pieces->size; i++)
-		igt_assert_f(p[i] == 0xa5, "the queue runs while memory is missing\n");
-}
-
 static void gone(int fd, const struct gone *what, enum userq_kind kind)
 {
 	struct scene s, other;
@@ -636,7 +626,7 @@ static void gone(int fd, const struct gone *what, enum userq_kind kind)
 		*s.q.bell = *(uint64_t *)s.q.wptr.cpu;
 		view_change(&other.v, VIEW_REMAP, 2, NEXT + i);
 		view_read(&other.v, &other.q);
-		assert_untouched(&s);
+		view_assert_unread(&s.v, &s.q);
 	}
 	for (i = 0; i < last(&s.v); i++)
 		batch_check_range(s.v.pieces, i, OLD);
@@ -671,7 +661,7 @@ static void gone_alone(int fd, enum userq_kind kind)
 	userq_open_gates(&s.q);
 	/* the memory is missing as long as a call says so */
 	igt_assert_eq(__userq_signal(&s.q), -EFAULT);
-	assert_untouched(&s);
+	view_assert_unread(&s.v, &s.q);
 	igt_assert_eq(__atomic_load_n(mark, __ATOMIC_ACQUIRE), 0);
 
 	come_back(&s.v, NEXT);

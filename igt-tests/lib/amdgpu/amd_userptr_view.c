@@ -334,6 +334,9 @@ void view_taker_join(struct view_taker *t)
  * What the GPU sees and does
  */
 
+/* Each byte of the staging buffer before a copy to it; no part of a pattern */
+#define UNREAD 0xa5
+
 /**
  * view_emit_read:
  * @v: view
@@ -345,8 +348,24 @@ void view_taker_join(struct view_taker *t)
 void view_emit_read(struct view *v, struct userq *q)
 {
 	igt_assert(v->pieces->size <= q->staging.size);
-	memset(q->staging.cpu, 0xa5, v->pieces->size);
+	memset(q->staging.cpu, UNREAD, v->pieces->size);
 	userq_emit_copy(q, q->staging.va, v->va, v->pieces->size);
+}
+
+/**
+ * view_assert_unread:
+ * @v: view
+ * @q: queue
+ *
+ * Asserts that nothing of what view_emit_read() lets the queue copy has arrived.
+ */
+void view_assert_unread(const struct view *v, const struct userq *q)
+{
+	const uint8_t *p = q->staging.cpu;
+	uint64_t i;
+
+	for (i = 0; i < v->pieces->size; i++)
+		igt_assert_f(p[i] == UNREAD, "the queue runs while memory is missing\n");
 }
 
 /**

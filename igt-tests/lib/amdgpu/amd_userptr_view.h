@@ -119,6 +119,7 @@ void view_taker_join(struct view_taker *t);
 /* what the GPU sees and does */
 void view_emit_read(struct view *v, struct userq *q);
 void view_emit_write(struct view *v, struct userq *q, uint32_t seed);
+void view_assert_unread(const struct view *v, const struct userq *q);
 void view_check_staging(struct view *v, struct userq *q);
 void view_check_cpu(struct view *v);
 void view_read(struct view *v, struct userq *q);

@@ -73,19 +73,24 @@ static struct cp_queue *in_slot(struct cp *cp, unsigned int slot)
 
 /*
  * A hung queue's slot shows its own registers: the driver reads the doorbell
- * back (gfx_v11_0_userq_priv_fault_work).
+ * back (gfx_v11_0_userq_priv_fault_work). One that unmap() has detached no
+ * longer has a slot, and must not hang: unmap() has promised that it can be
+ * preempted.
  */
-static void hung(void *priv)
+static bool hung(void *priv)
 {
 	struct cp_queue *cq = priv;
 	struct cp *cp = cq->cp;
 
 	vgpu_reg_lock(cp->dev);
-	cq->hung = true;
-	memcpy(slot_regs(cp, cq->env.engine, cq->slot), cq->regs,
-	       slot_bytes(cq->env.engine));
-	*slot_active(cp, cq->env.engine, cq->slot) = 1;
+	cq->hung = !cq->detached;
+	if (cq->hung) {
+		memcpy(slot_regs(cp, cq->env.engine, cq->slot), cq->regs,
+		       slot_bytes(cq->env.engine));
+		*slot_active(cp, cq->env.engine, cq->slot) = 1;
+	}
 	vgpu_reg_unlock(cp->dev);
+	return cq->hung;
 }
 
 /* ---- life of a queue ---- */

@@ -148,13 +148,13 @@ static int hang(struct pm4_run *run, uint8_t src_id)
 {
 	struct pm4_env *env = run->env;
 
-	vgpu_count(run->dev, VGPU_LOG_GUEST, "cp: queue hung (interrupt %u)",
-		   src_id);
-	if (env->hung)
-		env->hung(env->hung_priv);
-	pm4_interrupt(run, src_id,
-		      env->user && env->engine == VGPU_ENGINE_COMPUTE ?
-		      DOORBELL_ID(env->doorbell) : 0);
+	if (!env->hung || env->hung(env->hung_priv)) {
+		vgpu_count(run->dev, VGPU_LOG_GUEST,
+			   "cp: queue hung (interrupt %u)", src_id);
+		pm4_interrupt(run, src_id,
+			      env->user && env->engine == VGPU_ENGINE_COMPUTE ?
+			      DOORBELL_ID(env->doorbell) : 0);
+	}
 	vgpu_queue_wait(run->q, never, NULL);
 	return -ECANCELED;
 }

@@ -49,8 +49,11 @@ struct pm4_env {
 	uint32_t *ib_buf[PM4_MAX_DEPTH];
 	uint64_t atomic_ret;		/* COPY_DATA can fetch it */
 	struct pm4_saved resume;	/* what is left to be entered again */
-	/* The queue is about to hang on a bad packet; optional. */
-	void (*hung)(void *priv);
+	/*
+	 * The queue is about to hang on a bad packet; optional. False if it is
+	 * being taken away: it meets the packet when it runs again.
+	 */
+	bool (*hung)(void *priv);
 	void *hung_priv;
 };
 

@@ -247,6 +247,57 @@ static void unmap_and_reset(void)
 	test_row(NULL);
 }
 
+/*
+ * A bad packet that a queue comes to as it is unmapped: either it hangs and
+ * stays, or it goes and has not met the packet yet. Who is first is left to
+ * chance, over many rounds.
+ */
+static void unmap_as_it_hangs(void)
+{
+	static const struct {
+		const char *name;
+		enum vgpu_engine engine;
+	} rows[] = {
+		{ "gfx", VGPU_ENGINE_GFX },
+		{ "compute", VGPU_ENGINE_COMPUTE },
+	};
+	unsigned int i, round, before;
+	struct vgpu_queue_state st;
+	int r;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		test_row(rows[i].name);
+		for (round = 0; round < 200; round++) {
+			struct rig *rig = rig_create();
+			uint32_t doorbell;
+
+			REQUIRE(rig);
+			CHECK_EQ(rig_map(rig, 0, rows[i].engine), 0);
+			doorbell = rig->rings[0].doorbell;
+			CHECK_SOON(!vgpu_engine_state(rig->dev, rows[i].engine,
+						      doorbell, &st) &&
+				   !st.starting);
+			RIG_PUT(rig, 0, WRITE_MEM(FLAG, 1), PKT3(0x05, 0), 0);
+			before = fake_iv_count();
+			rig_ring(rig, 0);
+			test_sleep_us(round % 20 * 4);
+			r = vgpu_engine_unmap(rig->dev, rows[i].engine,
+					      doorbell, VGPU_UNMAP_SAVE);
+			if (r) {
+				CHECK_EQ(r, -ETIMEDOUT);
+				CHECK_SOON(fake_iv_count() == before + 1);
+				CHECK_EQ(vgpu_engine_unmap(rig->dev,
+							   rows[i].engine, doorbell,
+							   VGPU_UNMAP_RESET), 0);
+			} else {
+				CHECK_EQ(fake_iv_count(), before);
+			}
+			rig_destroy(rig);
+		}
+	}
+	test_row(NULL);
+}
+
 static void refusals(void)
 {
 	struct rig *rig = rig_create();
@@ -367,6 +418,7 @@ static const struct test_case tests[] = {
 	{ "KIQ by registers", kiq_by_registers },
 	{ "KIQ maps queues", kiq_maps_queues },
 	{ "unmap and reset", unmap_and_reset },
+	{ "unmap as it hangs", unmap_as_it_hangs },
 	{ "refusals", refusals },
 	{ "queue limit", queue_limit },
 	{ "resets", resets },

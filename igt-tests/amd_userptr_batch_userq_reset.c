@@ -13,11 +13,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "igt.h"
+#include "lib/amdgpu/amd_engine_control.h"
 #include "lib/amdgpu/amd_userptr_view.h"
 
 IGT_TEST_DESCRIPTION("User queues and their memory after hangs, resets and suspends");
@@ -113,6 +115,8 @@ static void hang(int fd, const struct hang *what, enum userq_kind kind)
  * @busy:			has work with a batch that it does not finish
  * @dirty:			has to follow changes of all of a batch's memory
  * @gone:			does not run, because memory of a batch is missing
+ * @restoring:			is about to run again, with others, after memory of a batch
+ *				has changed
  *
  * arg[2]:
  *
@@ -190,20 +194,26 @@ static void need_root(void)
 	igt_require_f(!geteuid(), "only root may do this\n");
 }
 
-static void reset(int fd, const struct condition *what, enum userq_kind kind)
+static void recover(int fd)
 {
 	char result[32] = "";
-	struct scene s;
-	int recover;
+	int file;
 
 	need_root();
-	recover = igt_debugfs_open(fd, "amdgpu_gpu_recover", O_RDONLY);
-	igt_require_f(recover >= 0, "no amdgpu_gpu_recover in debugfs\n");
+	file = igt_debugfs_open(fd, "amdgpu_gpu_recover", O_RDONLY);
+	igt_require_f(file >= 0, "no amdgpu_gpu_recover in debugfs\n");
+	igt_assert(read(file, result, sizeof(result) - 1) > 0);
+	close(file);
+	igt_assert_eq(atoi(result), 0);
+}
+
+static void reset(int fd, const struct condition *what, enum userq_kind kind)
+{
+	struct scene s;
+
 	scene_init(&s, fd, &anon, true, BATCH_RW, kind);
 	what->make(&s);
-	igt_assert(read(recover, result, sizeof(result) - 1) > 0);
-	close(recover);
-	igt_assert_eq(atoi(result), 0);
+	recover(fd);
 
 	if (what->busy) {
 		int r = __userq_wait(&s.q, USERQ_TIMEOUT_NS);
@@ -220,6 +230,57 @@ static void reset(int fd, const struct condition *what, enum userq_kind kind)
 		queue_again(&s);
 	}
 	scene_works(&s, NEXT + 2);
+	scene_fini(&s);
+}
+
+static void *recover_thread(void *data)
+{
+	recover(*(int *)data);
+	return NULL;
+}
+
+/*
+ * A reset takes queues off the engines in the order of their doorbells, a restore puts them
+ * there in the order in which they were made: these are to meet in the middle.
+ */
+static void reset_restoring(int fd, enum userq_kind kind)
+{
+	struct userq others[31];
+	pthread_t thread;
+	struct scene s;
+	int i;
+
+	need_root();
+	amd_engine_require("sdma.kernel");
+	amd_engine_require("mes");
+	scene_init(&s, fd, &anon, true, BATCH_RW, kind);
+	for (i = 0; i < (int)ARRAY_SIZE(others); i++)
+		userq_init(&others[i], &s.gpu, kind, BATCH_PAGE);
+	userq_destroy(&s.q);
+	for (i = 0; i < (int)ARRAY_SIZE(others); i++)
+		userq_destroy(&others[i]);
+	while (i--)
+		igt_assert_eq(__userq_create(&others[i]), 0);
+	igt_assert_eq(__userq_create(&s.q), 0);
+
+	amd_engine_hold("sdma.kernel");
+	/* one piece: the next one would wait for the restore, which waits for its page tables */
+	view_change(&s.v, VIEW_DONTNEED, s.v.pieces->layout.num_ranges, NEXT);
+	amd_engine_wait_held("sdma.kernel");
+	amd_engine_hold("mes");
+	amd_engine_release("sdma.kernel");
+	/* now for the flush of the TLB, which a reset waits for too */
+	amd_engine_wait_held("mes");
+	igt_assert_eq(pthread_create(&thread, NULL, recover_thread, &fd), 0);
+	/* nobody tells that it does; MES must not stand still for seconds */
+	usleep(200000);
+	amd_engine_release("mes");
+	igt_assert_eq(pthread_join(thread, NULL), 0);
+
+	for (i = 0; i < (int)ARRAY_SIZE(others); i++)
+		userq_fini(&others[i]);
+	queue_again(&s);
+	scene_works(&s, NEXT + 1);
 	scene_fini(&s);
 }
 
@@ -273,6 +334,9 @@ int igt_main()
 			igt_subtest_f("reset-%s-%s", conditions[i].name, kind)
 				reset(fd, &conditions[i], k);
 		}
+		igt_describe("A reset and the restores of user queues do not meet");
+		igt_subtest_f("reset-restoring-%s", kind)
+			reset_restoring(fd, k);
 	}
 
 	for (i = 0; i < ARRAY_SIZE(conditions); i++) {

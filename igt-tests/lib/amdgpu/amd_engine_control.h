@@ -15,7 +15,8 @@
  *	count ENGINE		print how many packets have begun since some time
  *
  * ENGINE is "gfx", "comp" or "sdma", each of them all engines of that kind, followed by
- * ".kernel" or ".user" for the rings of the driver or the user queues alone.
+ * ".kernel" or ".user" for the rings of the driver or the user queues alone; or "mes",
+ * the firmware that schedules the queues.
  *
  * A driver resets an engine that does not move for long: what is held should be released
  * within seconds (or amdgpu.lockup_timeout be raised).

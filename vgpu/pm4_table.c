@@ -97,7 +97,6 @@ const struct pm4_op pm4_ops[256] = {
 	NONE(INDEX_BASE),
 	NONE(INDEX_TYPE),
 	NONE(NUM_INSTANCES),
-	NONE(SET_PREDICATION),
 	NONE(SET_CONTEXT_REG_PAIRS),
 	NONE(SET_CONTEXT_PAIRS_PACK),
 	NONE(SET_SH_REG_PAIRS),
@@ -142,6 +141,8 @@ const struct pm4_op pm4_ops[256] = {
 	/* Memory or control effects nobody has needed yet. */
 	REFUSE(ATOMIC_GDS),
 	REFUSE(OCCLUSION_QUERY),
+	/* What should be skipped is executed: predicates are not looked at. */
+	REFUSE(SET_PREDICATION),
 	REFUSE(PRED_EXEC),
 	REFUSE(INDIRECT_BUFFER_END),
 	REFUSE(INDIRECT_BUFFER_CNST_END),

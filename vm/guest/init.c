@@ -3,7 +3,7 @@
  * Process 1 of the guest: makes a writable root from the read-only tree, loads
  * the driver, runs one command and tells the host how it went. The words of the
  * kernel command line that start with "vm." and the files in the run directory
- * (9p tag "run") say what to do; vm/README.md lists them.
+ * (9p tag "run") say what to do; vm/boot.sh sets them.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -60,7 +60,8 @@ struct amdgpu_userptr_counters {
  * callback, the last two never held while memory is allocated with more than
  * GFP_ATOMIC, because reclaim calls the notifiers:
  *
- * 1. @fault_lock, then mmap_lock inside hmm_range_fault_unlocked_timeout
+ * 1. @fault_lock, then mmap_lock: inside hmm_range_fault_unlocked_timeout, or
+ *    in the restore worker for one hmm_range_fault
  * 2. reservation of the VM's root PD, of the BO
  * 3. &amdgpu_userptr_batch_mgr.lock
  * 4. i_mmap_rwsem, anon_vma lock, fs_reclaim, mmu_notifier_invalidate_range_start

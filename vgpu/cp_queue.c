@@ -37,6 +37,21 @@ static int exec(struct vgpu_queue *q, void *priv, uint64_t rptr, uint64_t wptr)
 	return r;
 }
 
+/* gfx_v11_0_cp_gfx_enable, gfx_v11_0_cp_compute_enable */
+static bool halted(void *priv)
+{
+	const struct cp_queue *cq = priv;
+	struct vgpu *dev = cq->cp->dev;
+
+	if (cq->env.engine == VGPU_ENGINE_GFX)
+		return vgpu_reg_peek(dev, VREG(GC, regCP_ME_CNTL)) &
+			(CP_ME_CNTL__ME_HALT_MASK | CP_ME_CNTL__PFP_HALT_MASK);
+	return VFIELD_GET(vgpu_reg_peek(dev, VREG(GC, regCP_MEC_CNTL)),
+			  CP_MEC_CNTL, MEC_ME1_HALT) ||
+		VFIELD_GET(vgpu_reg_peek(dev, VREG(GC, regCP_MEC_RS64_CNTL)),
+			   CP_MEC_RS64_CNTL, MEC_HALT);
+}
+
 /* ---- slots; the register lock is held ---- */
 
 static uint32_t *slot_regs(struct cp *cp, enum vgpu_engine engine,
@@ -184,6 +199,9 @@ static int start(struct cp *cp, enum vgpu_engine engine,
 	cfg.exec = exec;
 	cfg.priv = cq;
 	cfg.release = release;
+	/* The firmware's pipes have CP_MES_CNTL, which ends what runs there. */
+	if (m->me != CP_ME_FW)
+		cfg.halted = halted;
 	cfg.user = m->user;
 	snprintf(cfg.name, sizeof(cfg.name), "%s %u.%u.%u%s",
 		 m->me == CP_ME_FW ? "kiq" :

@@ -40,7 +40,7 @@ static const struct vgpu_reg_range ranges[] = {
 	ONE(CP_HYP_MEC1_UCODE_ADDR),
 	ONE(RLC_GPM_UCODE_ADDR),
 	ONE(RLC_GPM_UCODE_DATA),
-	/* Halting and starting the microcode of gfx and compute. */
+	/* Halting and starting the microcode of gfx and compute: cp_queue.c looks here. */
 	ONE(CP_ME_CNTL),
 	ONE(CP_MEC_CNTL),
 	ONE(CP_MEC_RS64_CNTL),

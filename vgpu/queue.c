@@ -65,9 +65,27 @@ static bool stopping(void *arg)
 	return vgpu_queue_stopping(arg);
 }
 
+static bool halted(struct vgpu_queue *q)
+{
+	return q->cfg.halted && q->cfg.halted(q->cfg.priv);
+}
+
+static bool at_once(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
+/* Wait while the engine is halted, then while it is held. */
+static bool enter(struct queue *t, bool inner)
+{
+	return !vgpu_queue_wait(&t->q, at_once, NULL) &&
+		gate_enter(t->gate, inner, stopping, &t->q);
+}
+
 int vgpu_queue_packet(struct vgpu_queue *q)
 {
-	return gate_enter(of(q)->gate, true, stopping, q) ? 0 : -ECANCELED;
+	return enter(of(q), true) ? 0 : -ECANCELED;
 }
 
 /* Execute up to the write pointer; false when the queue is to stop. */
@@ -78,8 +96,7 @@ static bool run(struct queue *t, uint64_t wptr)
 
 	queue_set_limit(q, wptr);
 	while (q->rptr != q->limit) {
-		if (vgpu_queue_stopping(q) ||
-		    !gate_enter(t->gate, false, stopping, q))
+		if (vgpu_queue_stopping(q) || !enter(t, false))
 			return false;
 		n = queue_execute(q);
 		gate_leave(t->gate, n > 0);
@@ -123,6 +140,8 @@ static uint64_t wait_for_work(struct queue *t, uint64_t seen)
 		if (pthread_cond_timedwait(&t->wake, &t->lock, &until) !=
 		    ETIMEDOUT)
 			continue;
+		if (halted(q))
+			continue;
 		pthread_mutex_unlock(&t->lock);
 		poll = queue_poll_wptr(q, &wptr);
 		pthread_mutex_lock(&t->lock);
@@ -144,7 +163,7 @@ static void *queue_thread(void *arg)
 
 	self = t;
 	/* Doorbells rung while nobody listened are lost: look once. */
-	if (queue_poll_wptr(q, &wptr)) {
+	if (!vgpu_queue_wait(q, at_once, NULL) && queue_poll_wptr(q, &wptr)) {
 		pthread_mutex_lock(&t->lock);
 		if (q->wptr == q->cfg.wptr)
 			__atomic_store_n(&q->wptr, wptr, __ATOMIC_RELEASE);
@@ -184,7 +203,7 @@ int vgpu_queue_wait(struct vgpu_queue *q, bool (*ready)(void *arg), void *arg)
 {
 	unsigned int i, us = 10;
 
-	for (i = 0; !ready(arg); i++) {
+	for (i = 0; halted(q) || !ready(arg); i++) {
 		if (vgpu_queue_stopping(q))
 			return -ECANCELED;
 		if (i < SPINS) {

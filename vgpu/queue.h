@@ -40,6 +40,11 @@ struct vgpu_queue_config {
 	vgpu_queue_exec exec;
 	void *priv;
 	/*
+	 * Has the driver halted the engine? The queue then neither fetches nor executes
+	 * nor polls, and a packet that waits does not look. Optional; needs no lock.
+	 */
+	bool (*halted)(void *priv);
+	/*
 	 * vgpu_queue_stop() has not waited for this queue, and now its thread
 	 * has ended: @priv is no longer used. Optional.
 	 */

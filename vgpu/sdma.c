@@ -356,6 +356,15 @@ static void user_reset(struct sdma *s, unsigned int e, uint32_t queues)
 	} while (sq);
 }
 
+/* The driver halts the engine, not its own ring alone (sdma_v6_0_enable). */
+static bool halted(void *priv)
+{
+	struct sdma_queue *sq = priv;
+
+	return VFIELD_GET(vgpu_reg_peek(sq->dev, REG(sq->engine, F32_CNTL)),
+			  SDMA0_F32_CNTL, HALT);
+}
+
 static int sdma_map(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m)
 {
 	struct vgpu_queue_config cfg;
@@ -392,6 +401,7 @@ static int sdma_map(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m
 	sq->client = cfg.client;
 	cfg.priv = sq;
 	cfg.release = release;
+	cfg.halted = halted;
 	snprintf(cfg.name, sizeof(cfg.name), "sdma%u.%x", sq->engine, m->doorbell);
 
 	/* The start binds a doorbell; who resets a queue by register has this lock first. */

@@ -28,6 +28,9 @@ struct rig *rig_create(void)
 		return NULL;
 	}
 	rig->dev = rig->host->dev;
+	/* Halted at first, unlike the others. */
+	vgpu_reg_write(rig->dev, VREG(GC, regSDMA0_F32_CNTL), 0);
+	vgpu_reg_write(rig->dev, VREG(GC, regSDMA1_F32_CNTL), 0);
 	rig_interrupts(rig, ~0u);
 	return rig;
 }

@@ -4,6 +4,7 @@
 
 #include "cp_rig.h"
 #include "gc/gc_11_0_0_offset.h"
+#include "gc/gc_11_0_0_sh_mask.h"
 #include "mp/mp_15_0_8_offset.h"
 #include "smu_v15_0_8_ppsmc.h"
 #include "test.h"
@@ -298,6 +299,55 @@ static void unmap_as_it_hangs(void)
 	test_row(NULL);
 }
 
+/* What the driver halts does not go on, and goes on afterwards. */
+static void engine_halted(void)
+{
+	static const struct {
+		const char *name;
+		enum vgpu_engine engine;
+		uint32_t reg, halt;
+	} rows[] = {
+		{ "gfx ME", VGPU_ENGINE_GFX, GC(regCP_ME_CNTL),
+		  CP_ME_CNTL__ME_HALT_MASK },
+		{ "gfx PFP", VGPU_ENGINE_GFX, GC(regCP_ME_CNTL),
+		  CP_ME_CNTL__PFP_HALT_MASK },
+		{ "compute", VGPU_ENGINE_COMPUTE, GC(regCP_MEC_CNTL),
+		  CP_MEC_CNTL__MEC_ME1_HALT_MASK },
+		{ "compute, RS64", VGPU_ENGINE_COMPUTE, GC(regCP_MEC_RS64_CNTL),
+		  CP_MEC_RS64_CNTL__MEC_HALT_MASK },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct rig *rig = rig_create();
+
+		test_row(rows[i].name);
+		REQUIRE(rig);
+		CHECK_EQ(rig_map(rig, 0, rows[i].engine), 0);
+		CHECK(RIG_RUN(rig, 0, WRITE_MEM(FLAG, 1)));
+		RIG_PUT(rig, 0, WAIT_MEM(FLAG, 2), WRITE_MEM(FLAG + 4, 1));
+		rig_ring(rig, 0);
+		test_sleep_us(2000);
+		vgpu_reg_write(rig->dev, rows[i].reg, rows[i].halt);
+		test_sleep_us(2000);
+		fake_mem_put32(FLAG, 2);
+		test_sleep_us(10000);
+		CHECK_EQ(fake_mem_get32(FLAG + 4), 0);
+		vgpu_reg_write(rig->dev, rows[i].reg, 0);
+		CHECK_SOON(fake_mem_get32(FLAG + 4) == 1);
+		vgpu_reg_write(rig->dev, rows[i].reg, rows[i].halt);
+		RIG_PUT(rig, 0, WRITE_MEM(FLAG + 4, 2));
+		rig_ring(rig, 0);
+		test_sleep_us(10000);
+		CHECK_EQ(fake_mem_get32(FLAG + 4), 1);
+		CHECK_EQ(vgpu_engine_unmap(rig->dev, rows[i].engine,
+					   rig->rings[0].doorbell,
+					   VGPU_UNMAP_SAVE), 0);
+		rig_destroy(rig);
+	}
+	test_row(NULL);
+}
+
 static void refusals(void)
 {
 	struct rig *rig = rig_create();
@@ -419,6 +469,7 @@ static const struct test_case tests[] = {
 	{ "KIQ maps queues", kiq_maps_queues },
 	{ "unmap and reset", unmap_and_reset },
 	{ "unmap as it hangs", unmap_as_it_hangs },
+	{ "engine halted", engine_halted },
 	{ "refusals", refusals },
 	{ "queue limit", queue_limit },
 	{ "resets", resets },

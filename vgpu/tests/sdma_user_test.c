@@ -23,6 +23,16 @@ static const struct vgpu_queue_map user_map = {
 	.queue = 2, .vmid = 9, .pasid = 0x8001, .user = true,
 };
 
+/* An engine that runs, without a ring of the kernel's. */
+static struct fake_host *user_host(void)
+{
+	struct fake_host *h = sdma_host(0);
+
+	if (h)
+		wreg(h, VREG(GC, regSDMA0_F32_CNTL), 0);
+	return h;
+}
+
 /* As sdma_v6_0_mqd_init(). */
 static void set_mqd(void)
 {
@@ -57,7 +67,7 @@ static void user_queues(void)
 		8 | 1u << 31 | 3 << 28, DATA + 4, 0, 5, ~0u, 0,
 		5, DATA + 8, 0, 0x99,
 	};
-	struct fake_host *h = sdma_host(0);
+	struct fake_host *h = user_host();
 	struct vgpu_queue_map m = user_map;
 	uint32_t saved;
 	size_t i;
@@ -160,7 +170,7 @@ static void privileges(void)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(kernel_rows); i++) {
-		struct fake_host *h = sdma_host(0);
+		struct fake_host *h = user_host();
 
 		test_row(kernel_rows[i].name);
 		REQUIRE(h);
@@ -197,7 +207,7 @@ static const struct map_row {
 
 static void refused(void)
 {
-	struct fake_host *h = sdma_host(0);
+	struct fake_host *h = user_host();
 	size_t i;
 
 	REQUIRE(h);
@@ -243,7 +253,7 @@ static void the_rest(void)
 	unsigned int i, k, in_ib;
 
 	for (i = 0; i < 2 * ARRAY_SIZE(rows); i++) {
-		struct fake_host *h = sdma_host(0);
+		struct fake_host *h = user_host();
 
 		in_ib = i % 2;
 		test_row(rows[i / 2].name);
@@ -275,6 +285,50 @@ static void the_rest(void)
 	test_row(NULL);
 }
 
+/* A halt is the engine's: no packet begins, none that waits looks, nothing is polled. */
+static void engine_halted(void)
+{
+	struct fake_host *h = user_host();
+
+	REQUIRE(h);
+	set_mqd();
+	CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &user_map), 0);
+	PUT(0, 0);
+	user_ring(h);
+	CHECK_SOON(user_idle());
+	wreg(h, VREG(GC, regSDMA0_F32_CNTL), 1);
+	test_row("new work");
+	PUT(0, 0, 0);
+	user_ring(h);
+	test_sleep_us(20000);
+	CHECK(!user_idle());
+	wreg(h, VREG(GC, regSDMA0_F32_CNTL), 0);
+	CHECK_SOON(user_idle());
+	test_row("a packet that waits");
+	PUT(8 | 1u << 31 | 3 << 28, DATA, 0, 5, ~0u, 0);
+	user_ring(h);
+	test_sleep_us(5000);
+	wreg(h, VREG(GC, regSDMA0_F32_CNTL), 1);
+	test_sleep_us(5000);
+	fake_mem_put32(DATA, 5);
+	test_sleep_us(20000);
+	CHECK(!user_idle());
+	wreg(h, VREG(GC, regSDMA0_F32_CNTL), 0);
+	CHECK_SOON(user_idle());
+	test_row("nothing is polled");
+	wreg(h, VREG(GC, regSDMA0_F32_CNTL), 1);
+	test_sleep_us(20000);
+	memset(&fake_mem_seen, 0, sizeof(fake_mem_seen));
+	fake_mem_put64(USER_WPTR, (wptr + 1) << 2);
+	test_sleep_us(50000);
+	CHECK_EQ(fake_mem_seen.client.cid, 0);
+	test_row("unmapped meanwhile");
+	CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, USER_DOORBELL,
+				   VGPU_UNMAP_SAVE), 0);
+	test_row(NULL);
+	fake_host_destroy(h);
+}
+
 /* At an illegal packet an engine answers nothing but a reset. */
 static void hung(void)
 {
@@ -290,7 +344,7 @@ static void hung(void)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct fake_host *h = sdma_host(0);
+		struct fake_host *h = user_host();
 		struct vgpu_queue_state st = { 0 };
 
 		test_row(rows[i].name);
@@ -347,7 +401,7 @@ static void polling(void)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct fake_host *h = sdma_host(0);
+		struct fake_host *h = user_host();
 
 		test_row(rows[i].name);
 		REQUIRE(h);
@@ -383,6 +437,7 @@ static const struct test_case tests[] = {
 	{ "privileges", privileges },
 	{ "refused", refused },
 	{ "the rest", the_rest },
+	{ "engine halted", engine_halted },
 	{ "hung", hung },
 	{ "polling", polling },
 };

@@ -76,12 +76,16 @@ int mes_misc(struct mes *mes, const union MESAPI__MISC *f)
 		vgpu_tlb_flush(mes->dev, VGPU_HUB_MM, 1);
 		return 0;
 	case MESAPI_MISC__CHANGE_CONFIG:
-		if (f->change_config.opcode ==
+		if (f->change_config.opcode !=
 		    MESAPI_MISC__CHANGE_CONFIG_OPTION_LIMIT_SINGLE_PROCESS) {
-			pthread_mutex_lock(&mes->lock);
-			mes_limit(mes, f->change_config.option.bits.limit_single_process);
-			pthread_mutex_unlock(&mes->lock);
+			vgpu_count(mes->dev, VGPU_LOG_UNIMP,
+				   "mes: CHANGE_CONFIG option %u not modelled",
+				   f->change_config.opcode);
+			return -ENOSYS;
 		}
+		pthread_mutex_lock(&mes->lock);
+		mes_limit(mes, f->change_config.option.bits.limit_single_process);
+		pthread_mutex_unlock(&mes->lock);
 		return 0;
 	case MESAPI_MISC__NOTIFY_WORK_ON_UNMAPPED_QUEUE:
 		pthread_mutex_lock(&mes->lock);

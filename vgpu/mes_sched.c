@@ -181,6 +181,9 @@ int mes_add_queue(struct mes *mes, const union MESAPI__ADD_QUEUE *f)
 		q->pd_addr = f->page_table_base_addr;
 		q->quantum = quantum_ns(f->process_quantum);
 	}
+	/* It is run as PM4, which hangs at the first packet. */
+	if (f->is_aql_queue)
+		vgpu_count(mes->dev, VGPU_LOG_UNIMP, "mes: AQL queue not modelled");
 	q->state = MES_SUSPENDED;
 	q->next = mes->queues;
 	mes->queues = q;
@@ -219,8 +222,11 @@ int mes_remove_queue(struct mes *mes, const union MESAPI__REMOVE_QUEUE *f)
 	 * Preempting a kernel queue: what it executes is short, and the driver
 	 * waits for a fence of the ring itself (amdgpu_gfx_ring_preempt_ib).
 	 */
-	if (f->preempt_legacy_gfx_queue)
+	if (f->preempt_legacy_gfx_queue) {
+		vgpu_count(mes->dev, VGPU_LOG_UNIMP,
+			   "mes: preemption of a kernel queue not modelled");
 		return 0;
+	}
 	if (f->unmap_legacy_gfx_queue) {
 		engine = VGPU_ENGINE_GFX;
 	} else {

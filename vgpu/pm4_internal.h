@@ -80,6 +80,7 @@ int pm4_dma_data(struct pm4_run *run, const uint32_t *p, uint32_t n);
 int pm4_atomic_mem(struct pm4_run *run, const uint32_t *p, uint32_t n);
 int pm4_release_mem(struct pm4_run *run, const uint32_t *p, uint32_t n);
 int pm4_protected_fence(struct pm4_run *run, const uint32_t *p, uint32_t n);
+int pm4_event_write(struct pm4_run *run, const uint32_t *p, uint32_t n);
 /* pm4_wait.c */
 int pm4_wait_reg_mem(struct pm4_run *run, const uint32_t *p, uint32_t n);
 int pm4_wait_reg_mem64(struct pm4_run *run, const uint32_t *p, uint32_t n);

@@ -316,3 +316,13 @@ int pm4_protected_fence(struct pm4_run *run, const uint32_t *p, uint32_t n)
 	eop_interrupt(run, 0);
 	return 0;
 }
+
+/* There is nothing to flush; counters of what shaders and draws did are not written. */
+int pm4_event_write(struct pm4_run *run, const uint32_t *p, uint32_t n)
+{
+	(void)p;
+	if (n >= 3)
+		vgpu_count(run->dev, VGPU_LOG_UNIMP,
+			   "pm4: EVENT_WRITE to memory not modelled");
+	return 0;
+}

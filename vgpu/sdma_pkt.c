@@ -720,12 +720,13 @@ static int exec_ib(struct sdma_run *ring, struct sdma_ib *ib, unsigned int vmid)
 		if (!r) {
 			vgpu_count(run.dev, VGPU_LOG_GUEST,
 				   "sdma: packet reaches beyond its indirect buffer");
-			return -EINVAL;
+			r = -EINVAL;
 		}
-		if (r == -ECANCELED)
+		/* One that halts may be unmapped at that moment, and comes back here. */
+		if (r < 0) {
 			run.sq->ib_offset = run.pos;
-		if (r < 0)
 			return r;
+		}
 	}
 	return 0;
 }

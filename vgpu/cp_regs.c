@@ -137,11 +137,38 @@ static void vmid_reset_write(struct vgpu *dev, void *priv, uint32_t reg,
 	vgpu_reg_poke(dev, reg, 0);
 }
 
+/* All queues of an SDMA engine are dropped, and it is halted. */
+static void sdma_soft_reset(struct vgpu *dev, uint32_t reset_req, uint32_t f32_cntl)
+{
+	vgpu_reg_write(dev, reset_req, 0xff);
+	vgpu_reg_write(dev, f32_cntl,
+		       vgpu_reg_peek(dev, f32_cntl) | SDMA0_F32_CNTL__HALT_MASK);
+}
+
 static void soft_reset_write(struct vgpu *dev, void *priv, uint32_t reg,
 			     uint32_t value)
 {
+	/* Of the command processor and its parts; of shaders, which are not there. */
+	const uint32_t cp = GRBM_SOFT_RESET__SOFT_RESET_CP_MASK |
+		GRBM_SOFT_RESET__SOFT_RESET_CPF_MASK |
+		GRBM_SOFT_RESET__SOFT_RESET_CPC_MASK |
+		GRBM_SOFT_RESET__SOFT_RESET_CPG_MASK;
+	const uint32_t known = cp | GRBM_SOFT_RESET__SOFT_RESET_GFX_MASK |
+		GRBM_SOFT_RESET__SOFT_RESET_SDMA0_MASK |
+		GRBM_SOFT_RESET__SOFT_RESET_SDMA1_MASK;
+
 	vgpu_reg_poke(dev, reg, value);
-	if (!VFIELD_GET(value, GRBM_SOFT_RESET, SOFT_RESET_CP))
+	if (value & ~known)
+		vgpu_count(dev, VGPU_LOG_UNIMP,
+			   "cp: GRBM_SOFT_RESET bits 0x%x not modelled",
+			   value & ~known);
+	if (VFIELD_GET(value, GRBM_SOFT_RESET, SOFT_RESET_SDMA0))
+		sdma_soft_reset(dev, GC(regSDMA0_QUEUE_RESET_REQ),
+				GC(regSDMA0_F32_CNTL));
+	if (VFIELD_GET(value, GRBM_SOFT_RESET, SOFT_RESET_SDMA1))
+		sdma_soft_reset(dev, GC(regSDMA1_QUEUE_RESET_REQ),
+				GC(regSDMA1_F32_CNTL));
+	if (!(value & cp))
 		return;
 	vgpu_engine_unmap(dev, VGPU_ENGINE_MES, UINT32_MAX,
 				  VGPU_UNMAP_DROP);

@@ -92,13 +92,15 @@ static uint32_t give_static(struct smu *s)
 	return give(s, &t, sizeof(t));
 }
 
-/* Mode 2: the graphics core only; memory keeps its contents. */
+/* Mode 2: the graphics core, SDMA is in it; memory keeps its contents. */
 static uint32_t reset_graphics(struct smu *s)
 {
 	if (argument(s, 0) != PPSMC_RESET_TYPE_DRIVER_MODE_2_RESET)
 		return PPSMC_Result_UnknownCmd;
 	vgpu_reg_write(s->dev, VREG(GC, regGRBM_SOFT_RESET),
-		       GRBM_SOFT_RESET__SOFT_RESET_CP_MASK);
+		       GRBM_SOFT_RESET__SOFT_RESET_CP_MASK |
+		       GRBM_SOFT_RESET__SOFT_RESET_SDMA0_MASK |
+		       GRBM_SOFT_RESET__SOFT_RESET_SDMA1_MASK);
 	vgpu_reg_write(s->dev, VREG(GC, regGRBM_SOFT_RESET), 0);
 	return PPSMC_Result_OK;
 }

@@ -412,6 +412,7 @@ static void resets(void)
 {
 	struct rig *rig = rig_create();
 	struct vgpu_queue_map m = { .me = 3 };
+	struct vgpu_queue_state st;
 
 	REQUIRE(rig);
 	test_row("VMID reset picks gfx queues by pipe and slot");
@@ -444,6 +445,13 @@ static void resets(void)
 	rig_select(rig, 3, 1, 0);
 	CHECK_EQ(vgpu_reg_read(rig->dev, GC(regCP_HQD_ACTIVE)) & 1, 0);
 	CHECK_EQ(vgpu_engine_map(rig->dev, VGPU_ENGINE_MES, &m), 0);
+	test_row("soft reset of SDMA");
+	CHECK_EQ(rig_map(rig, 4, VGPU_ENGINE_SDMA), 0);
+	vgpu_reg_write(rig->dev, GC(regGRBM_SOFT_RESET),
+		       GRBM_SOFT_RESET__SOFT_RESET_SDMA0_MASK);
+	CHECK_EQ(vgpu_engine_state(rig->dev, VGPU_ENGINE_SDMA,
+				   rig->rings[4].doorbell, &st), -ENOENT);
+	CHECK(vgpu_reg_read(rig->dev, GC(regSDMA0_F32_CNTL)) & 1);
 	test_row("a waiting queue does not stop the device's reset");
 	CHECK_EQ(rig_map(rig, 2, VGPU_ENGINE_COMPUTE), 0);
 	RIG_PUT(rig, 2, WAIT_MEM(FLAG, 1));

@@ -51,7 +51,7 @@ mutants()
 	unfinished-work-waited-for|$fixes/*ends-with-the-device*|s/^+\t\tamdgpu_userq_fence_driver_force_completion(queue);$/+\t\t;/|||${batch}_device --run-subtest unbind-queue-*
 	mapped-late|$fixes/*mapped-late*|s/^+\treturn !amdgpu_evf_mgr_is_evicted(&fpriv->evf_mgr);$/+\treturn false;/; s/^+\tdma_fence_wait(ev_fence, false);$/+\t;/|||$userq --run-subtest map-late-*
 	reset-not-noticed|$fixes/*a-reset-has-lost*|drop|||${batch}_userq_reset --run-subtest reset-dirty-*
-	restored-in-reset|$fixes/*no-restore-during-a-reset*|drop||stale|${batch}_userq_reset --run-subtest reset-restoring-sdma
+	restored-in-reset|$fixes/*no-restore-during-a-reset*|drop||absent|${batch}_userq_reset --run-subtest reset-restoring-sdma
 	restored-asleep|$fixes/*system-resume*|s/^+\tif (READ_ONCE(uq_mgr->adev->userq_suspended))$/+\tif (false)/|||${batch}_userq_reset --run-subtest sleep-devices-idle-*
 	evicted-queues-resumed|$fixes/*system-resume*|s/^+\t\tif (amdgpu_userq_is_evicted(uqm))$/+\t\tif (false)/|||${batch}_userq_reset --run-subtest sleep-devices-gone-*
 	linux-follow|linux|||fault|$userq --run-subtest follow-one-*
@@ -91,14 +91,15 @@ make_mutant()
 }
 
 # complained WHAT LOG: did the virtual GPU, in its log, count a use of a translation that should have
-# been flushed (stale), of memory that was not mapped for DMA (unmapped), or an access without a valid
-# page table entry (fault)?
+# been flushed (stale), of memory that was not mapped for DMA (unmapped), an access without a valid
+# page table entry (fault), or that MES was told to remove a queue that it has not (absent)?
 complained()
 {
 	local -A counter=(
 		[stale]="gmc: stale translations used"
 		[unmapped]="gmc: DMA to unmapped addresses"
 		[fault]="gmc: faults reported"
+		[absent]="mes: absent queue removed"
 	)
 	grep -q "^vgpu: *[1-9][0-9]* .*${counter[$1]:?}\$" "$2"
 }

@@ -106,8 +106,8 @@ static void hang(int fd, const struct hang *what, enum userq_kind kind)
 
 /**
  * SUBTEST: reset-%s-%s
- * Description: The device is reset while a %arg[2] queue %arg[1]. The batch works with a
- *	new queue.
+ * Description: The device is reset while a %arg[2] queue %arg[1]. The same queue goes on, if
+ *	VRAM has kept its contents and no work is lost; else the batch works with a new one.
  *
  * arg[1]:
  *
@@ -207,13 +207,25 @@ static void recover(int fd)
 	igt_assert_eq(atoi(result), 0);
 }
 
+/* how often the device has lost the contents of VRAM */
+static uint32_t vram_lost(struct batch_gpu *gpu)
+{
+	uint32_t n;
+
+	do_or_die(amdgpu_query_info(gpu->dev, AMDGPU_INFO_VRAM_LOST_COUNTER, sizeof(n), &n));
+	return n;
+}
+
 static void reset(int fd, const struct condition *what, enum userq_kind kind)
 {
+	uint32_t lost;
 	struct scene s;
 
 	scene_init(&s, fd, &anon, true, BATCH_RW, kind);
 	what->make(&s);
+	lost = vram_lost(&s.gpu);
 	recover(fd);
+	lost = vram_lost(&s.gpu) - lost;
 
 	if (what->busy) {
 		int r = __userq_wait(&s.q, USERQ_TIMEOUT_NS);
@@ -226,7 +238,7 @@ static void reset(int fd, const struct condition *what, enum userq_kind kind)
 		igt_assert_eq(__userq_create(&s.q), -EFAULT);
 		view_change(&s.v, VIEW_REMAP, 1, NEXT + 1);
 		igt_assert_eq(__userq_create(&s.q), 0);
-	} else {
+	} else if (lost || what->busy) {
 		queue_again(&s);
 	}
 	scene_works(&s, NEXT + 2);

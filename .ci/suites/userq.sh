@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # User queues with the driver in other moods than the suite igt has it: page tables written
-# by the CPU, no kernel rings at all, no power management, little patience with queues that hang.
+# by the CPU, no kernel rings at all, no power management, little patience with queues that hang,
+# resets that VRAM outlives (mode 2).
 
 # shellcheck source=.ci/lib.sh
 . .ci/lib.sh
@@ -20,6 +21,7 @@ modes()
 	no-kernel-rings|$patience dpm=1 user_queue=2|follow-one|many|bo-first|copy|order|busy|gone|acquire
 	no-power-management|$patience dpm=0 user_queue=1|bo-first|busy
 	hangs|$impatience dpm=1 user_queue=1|hang|reset|sleep
+	graphics-reset|$impatience dpm=1 user_queue=1 reset_method=3|reset
 	EOF
 }
 

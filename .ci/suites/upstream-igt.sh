@@ -53,5 +53,7 @@ run two --gpus 2
 run userq --module-args "fw_load_type=0 dpm=1 dc=0 user_queue=2 lockup_timeout=30000"
 # jobs that hang on purpose: the driver shall not wait long for them
 run hang --module-args "fw_load_type=0 dpm=1 dc=0 user_queue=1 lockup_timeout=3000"
-# those that take the device away
-run life
+# those that take the device away; and what needs two SDMA engines (as many as that board has), or jobs
+# for the constant engine: debug_mask=0x400
+run life --gpu-args "--sdma 2" \
+	--module-args "fw_load_type=0 dpm=1 dc=0 user_queue=1 lockup_timeout=30000 debug_mask=0x400"

@@ -116,7 +116,12 @@ int rig_init(struct rig *rig, bool strict, uint32_t broken)
 
 int rig_init_sdma(struct rig *rig, bool strict)
 {
-	return init(rig, sdma_blocks, strict, 0);
+	int r = init(rig, sdma_blocks, strict, 0);
+
+	/* Engines are halted until the driver starts them. */
+	if (!r)
+		vgpu_reg_write(rig->dev, VREG(GC, regSDMA0_F32_CNTL), 0);
+	return r;
 }
 
 void rig_fini(struct rig *rig)

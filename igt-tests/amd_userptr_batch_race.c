@@ -500,10 +500,10 @@ static void livelock(struct batch_gpu *gpu, const struct change *change)
 	struct batch_pieces *pieces = batch_pieces_alloc(&layout);
 	unsigned int i, done = 0, busy = 0, again = 0;
 	struct unrest u = { .change = change };
-	int r;
 	struct batch_bo bo;
 	struct raw raw;
 	pthread_t thread;
+	int r;
 
 	batch_fill(pieces, 1);
 	batch_create(gpu, pieces, BATCH_RW, &bo);

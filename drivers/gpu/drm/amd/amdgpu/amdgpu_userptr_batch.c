@@ -112,7 +112,7 @@ struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo)
 }
 
 /**
- * amdgpu_userptr_batch_valid - may the GPU run with these pages?
+ * amdgpu_userptr_batch_check - may the GPU run with these pages?
  *
  * @bo: BO with a batch
  * @bad: a BO before it in the list of the submission was not valid
@@ -123,10 +123,16 @@ struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo)
  * not call this: it looks at the VM's list of BOs that need an update, onto which
  * whatever is marked DIRTY puts the BO.
  *
- * Returns: true if every range is BOUND
+ * Libraries repeat a submission that failed with -EAGAIN, and a thread that never rests
+ * could make all of them fail here. So after a deadline of such failures alone one gets
+ * another error, and its owner a chance to do something else.
+ *
+ * Returns: 0 if every range is BOUND, otherwise %AMDGPU_USERPTR_BATCH_CHANGED, and with it
+ * %AMDGPU_USERPTR_BATCH_STARVED if all submissions of the last second failed
  */
-bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo, bool bad)
+unsigned int amdgpu_userptr_batch_check(struct amdgpu_bo *bo, bool bad)
 {
+	unsigned long timeout = msecs_to_jiffies(AMDGPU_USERPTR_BATCH_TIMEOUT);
 	struct amdgpu_userptr_batch *batch = bo->userptr_batch;
 
 	lockdep_assert_held(&batch->adev->notifier_lock);
@@ -139,14 +145,16 @@ bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo, bool bad)
 		 */
 		if (!bad)
 			batch->lost = false;
-		return true;
+		return 0;
 	}
 
 	if (!batch->lost)
 		batch->lost_first = jiffies;
 	batch->lost_last = jiffies;
-	batch->lost = true;
-	return false;
+	batch->lost = !time_after(jiffies, batch->lost_first + timeout);
+	if (batch->lost)
+		return AMDGPU_USERPTR_BATCH_CHANGED;
+	return AMDGPU_USERPTR_BATCH_CHANGED | AMDGPU_USERPTR_BATCH_STARVED;
 }
 
 /**

@@ -3,6 +3,7 @@
 #define __AMDGPU_USERPTR_BATCH_H__
 
 #include <linux/atomic.h>
+#include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -30,6 +31,10 @@ struct amdgpu_userptr_batch_mgr {
 	atomic64_t bytes;
 };
 
+/* What the final check of a submission finds; the first is that of any userptr. */
+#define AMDGPU_USERPTR_BATCH_CHANGED	BIT(0)
+#define AMDGPU_USERPTR_BATCH_STARVED	BIT(1)
+
 #if IS_ENABLED(CONFIG_DRM_AMDGPU_USERPTR)
 void amdgpu_userptr_batch_mgr_init(struct amdgpu_device *adev);
 void amdgpu_userptr_batch_mgr_unplug(struct amdgpu_device *adev);
@@ -41,7 +46,7 @@ void amdgpu_userptr_batch_fini(struct amdgpu_bo *bo);
 struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo);
 int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range);
 int amdgpu_userptr_batch_fault_worker(struct amdgpu_bo *bo);
-bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo, bool bad);
+unsigned int amdgpu_userptr_batch_check(struct amdgpu_bo *bo, bool bad);
 bool amdgpu_userptr_batch_faulted(struct amdgpu_bo *bo);
 int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
 				   struct amdgpu_bo_va *bo_va, bool clear);
@@ -89,9 +94,9 @@ static inline int amdgpu_userptr_batch_fault_worker(struct amdgpu_bo *bo)
 	return -ENODEV;
 }
 
-static inline bool amdgpu_userptr_batch_valid(struct amdgpu_bo *bo, bool bad)
+static inline unsigned int amdgpu_userptr_batch_check(struct amdgpu_bo *bo, bool bad)
 {
-	return false;
+	return AMDGPU_USERPTR_BATCH_CHANGED;
 }
 
 static inline bool amdgpu_userptr_batch_faulted(struct amdgpu_bo *bo)

@@ -530,27 +530,17 @@ static int amdgpu_userptr_fault_pass(struct amdgpu_userptr_batch *batch,
 }
 
 /*
- * Libraries repeat a submission that failed with -EAGAIN, and a thread that never rests
- * could make all of them fail the final check. So after a deadline of such failures alone
- * one gets another error, and its owner a chance to do something else. The restore worker
- * has its own way to wait.
+ * Begin a submission. If the last one that failed the final check did so longer ago than
+ * the deadline, its owner has given up, and what failed before does not count.
  */
-static bool amdgpu_userptr_batch_starved(struct amdgpu_userptr_batch *batch)
+static void amdgpu_userptr_batch_begin(struct amdgpu_userptr_batch *batch)
 {
 	unsigned long timeout = msecs_to_jiffies(AMDGPU_USERPTR_BATCH_TIMEOUT);
-	bool starved = false;
 
 	mutex_lock(&batch->adev->notifier_lock);
-	if (batch->lost && time_after(jiffies, batch->lost_last + timeout)) {
-		/* Who failed so long ago has given up. */
+	if (batch->lost && time_after(jiffies, batch->lost_last + timeout))
 		batch->lost = false;
-	} else if (batch->lost && time_after(jiffies, batch->lost_first + timeout)) {
-		batch->lost = false;
-		starved = true;
-	}
 	mutex_unlock(&batch->adev->notifier_lock);
-
-	return starved;
 }
 
 /*
@@ -584,8 +574,8 @@ static int amdgpu_userptr_fault_dirty(struct amdgpu_userptr_batch *batch, bool w
 	if (!READ_ONCE(batch->ranges.num[AMDGPU_USERPTR_DIRTY]))
 		return 0;
 
-	if (!worker && amdgpu_userptr_batch_starved(batch))
-		return -EBUSY;
+	if (!worker)
+		amdgpu_userptr_batch_begin(batch);
 
 	if (!mmget_not_zero(batch->mm)) /* Happens during process shutdown */
 		return -ESRCH;
@@ -641,13 +631,12 @@ out_mmput:
  *	were looked at before the walk was interrupted
  *
  * Free if nothing is DIRTY. Ranges may be DIRTY again when this returns; that
- * is found by amdgpu_userptr_batch_valid under the notifier lock.
+ * is found by amdgpu_userptr_batch_check under the notifier lock.
  *
  * Returns: 0, -EFAULT for a hole or memory that cannot be accessed, -EACCES for
  * a read-only mapping that the GPU should write to, -EPERM for file memory with
  * %AMDGPU_GEM_USERPTR_ANONONLY, -EBUSY if the memory kept changing until the
- * deadline, in this call or under every submission for that long, -ESRCH if
- * the process has gone, -ERESTARTSYS, -EINTR, -ENOMEM
+ * deadline, -ESRCH if the process has gone, -ERESTARTSYS, -EINTR, -ENOMEM
  */
 noinline int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range)
 {

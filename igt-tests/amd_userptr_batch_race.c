@@ -104,6 +104,12 @@ static unsigned int hang_seconds(void)
 	return batch_kernel_is_slow() ? 1000 : 200;
 }
 
+/* How much less there is to do with a debugging kernel, where a step is ten times as long. */
+static unsigned int share(unsigned int whole)
+{
+	return batch_kernel_is_slow() ? whole / 6 : whole;
+}
+
 /* Signals, such as the one of igt_set_timeout(), are for the thread of the subtest. */
 static pthread_t start_thread(void *(*run)(void *), void *data)
 {
@@ -385,7 +391,6 @@ static void race_fini(struct race *race)
 static void consistent(struct batch_gpu *gpu, const struct change *change,
 		       const struct shape *shape)
 {
-	const unsigned int part = batch_kernel_is_slow() ? 4 : 1;
 	struct submitter submitters[MAX_SUBMITTERS];
 	struct race *race = malloc(sizeof(*race));
 	pthread_t thread;
@@ -401,7 +406,8 @@ static void consistent(struct batch_gpu *gpu, const struct change *change,
 	for (i = 0; i < shape->submitters; i++)
 		submitters[i].thread = start_thread(submitter, &submitters[i]);
 	while (!race->failed &&
-	       (race->copies < shape->copies / part || race->changes < shape->changes / part))
+	       (race->copies < share(shape->copies) ||
+		race->changes < share(shape->changes)))
 		usleep(1000);
 	race->stop = true;
 	pthread_join(thread, NULL);
@@ -442,7 +448,7 @@ static void process(int fd, const struct change *change, unsigned int child)
 		race_init(&races[i], &gpu, change, &layout);
 		threads[i] = start_thread(changer, &races[i]);
 	}
-	for (round = 0; round < 20; round++)
+	for (round = 0; round < share(20); round++)
 		for (i = 0; i < BATCHES && !races[i].failed; i++)
 			copy_once(&races[i], &gpu);
 	for (i = 0; i < BATCHES; i++) {
@@ -539,9 +545,8 @@ static void livelock(struct batch_gpu *gpu, const struct change *change)
 	igt_info("%u changes; submissions: %u done, %u busy, %u again\n", u.changes, done,
 		 busy, again);
 
-	/* on a slow machine a second has passed with lost submissions, which the next one is told */
-	r = raw_submit(&raw, &bo);
-	igt_assert_f(!r || r == -EBUSY, "the first submission after that: %d\n", r);
+	/* whatever was lost before: where nothing changes a submission gets through */
+	igt_assert_eq(raw_submit(&raw, &bo), 0);
 	/* what was left DIRTY is found */
 	batch_fill(pieces, 2);
 	batch_read_check(gpu, &bo, 2);
@@ -710,15 +715,21 @@ static void get_on(struct batch_gpu *gpu, struct raw *raw, struct batch_pieces *
 	batch_destroy(gpu, &another);
 }
 
-static void signals(struct batch_gpu *gpu, const struct batch_layout *layout)
+static void signals(struct batch_gpu *gpu, const struct batch_layout *whole)
 {
-	struct batch_pieces *pieces = batch_pieces_alloc(layout);
+	struct batch_layout layout = *whole;
+	struct batch_pieces *pieces;
 	struct sigaction action = { .sa_handler = nothing }, old;
 	unsigned int period, interrupted = 0;
 	struct batch_bo bo;
 	struct raw raw;
 	int r;
 
+	if (layout.num_ranges > 1)
+		layout.num_ranges = share(layout.num_ranges);
+	else
+		layout.pages = share(layout.pages);
+	pieces = batch_pieces_alloc(&layout);
 	batch_create(gpu, pieces, AMDGPU_GEM_USERPTR_REGISTER, &bo);
 	batch_map(gpu, &bo);
 	raw_init(&raw, gpu);

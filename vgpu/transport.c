@@ -10,6 +10,7 @@
  * (guest_mem.c); asking the client by message from a callback would deadlock.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -27,6 +28,7 @@
 #include <pci_caps/px.h>
 
 #include "guest_mem.h"
+#include "images.h"
 #include "transport.h"
 
 #define PCI_VENDOR	0x1002
@@ -259,6 +261,18 @@ static ssize_t msix_access(vfu_ctx_t *vfu, char *buf, size_t count,
 	return count;
 }
 
+/*
+ * After a reset memory is trained anew, and nothing is promised of its contents: the driver
+ * takes them for lost (amdgpu_device_check_vram_lost). A page table of zeros makes whoever
+ * does not notice fault. The last piece is from flash.
+ */
+static void lose_vram(struct transport *t)
+{
+	if (fallocate(t->vram_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+		      t->vram_size - VGPU_DISCOVERY_OFFSET))
+		vgpu_count(t->dev, VGPU_LOG_ERROR, "transport: VRAM outlives a reset");
+}
+
 static int reset(vfu_ctx_t *vfu, vfu_reset_type_t type)
 {
 	struct transport *t = vfu_get_private(vfu);
@@ -267,7 +281,9 @@ static int reset(vfu_ctx_t *vfu, vfu_reset_type_t type)
 	if (!t->dev)
 		return 0;
 	vgpu_trace(t->dev, VGPU_TRACE_SOCKET, "reset (type %d)", type);
+	/* the engines have stopped before memory goes */
 	vgpu_reset(t->dev);
+	lose_vram(t);
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 #include <vfio-user.h>
 
 #include "blocks.h"
+#include "images.h"
 #include "transport.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
@@ -359,11 +360,45 @@ static void statistics(void)
 	rig_fini(&r);
 }
 
+/* What the driver wrote to VRAM is gone, what the board puts there is there again. */
+static void reset_loses_vram(void)
+{
+	static const struct row {
+		const char *name;
+		size_t at;
+		bool lost;
+	} rows[] = {
+		{ "first byte", 0, true },
+		{ "within", VRAM / 2 + 5, true },
+		{ "last before discovery", VRAM - VGPU_DISCOVERY_OFFSET - 1, true },
+		{ "discovery", VRAM - VGPU_DISCOVERY_OFFSET, false },
+		{ "behind its tables", VRAM - 1, false },
+	};
+	uint8_t *vram;
+	struct rig r;
+	size_t i;
+
+	REQUIRE(!rig_init(&r));
+	vram = transport_vram(r.t);
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		vram[rows[i].at] = 0xa5;
+	CHECK_EQ(request(&r, VFIO_USER_DEVICE_RESET, NULL, 0, -1), 0);
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		test_row(rows[i].name);
+		CHECK_EQ(vram[rows[i].at], rows[i].lost ? 0 : 0xa5);
+	}
+	test_row(NULL);
+	CHECK_EQ(vgpu_counted(r.dev, VGPU_LOG_ERROR), 0);
+	hang_up(&r);
+	rig_fini(&r);
+}
+
 static const struct test_case tests[] = {
 	{ "pages", pages },
 	{ "answers", answers },
 	{ "busy", busy },
 	{ "statistics", statistics },
+	{ "reset loses VRAM", reset_loses_vram },
 };
 
 TEST_MAIN(tests)

@@ -193,7 +193,11 @@ void cp_hqd_queue_config(const struct cp_hqd *hqd,
 	cfg->rptr = hqd->rptr;
 	cfg->wptr = hqd->wptr;
 	cfg->rptr_report = hqd->rptr_report;
-	cfg->doorbell = m->doorbell;
+	/* A slot listens where its own register says, whatever firmware was told. */
+	if (hqd->doorbell_en && hqd->doorbell == m->doorbell)
+		cfg->doorbell = m->doorbell;
+	else
+		cfg->doorbell = UINT32_MAX;
 	/* Firmware is told the kernel's address of the write pointer. */
 	cfg->wptr_poll = m->wptr_addr ? m->wptr_addr : hqd->wptr_poll;
 	cfg->wptr_poll_kernel = m->wptr_addr;

@@ -47,7 +47,7 @@ void cp_mqd_save(struct vgpu *dev, enum vgpu_engine engine, uint64_t addr,
 size_t cp_mqd_firmware(enum vgpu_engine engine);
 /*
  * The queue to start for @hqd, mapped as @m says; the caller fills in client,
- * exec and priv.
+ * exec and priv. It has no doorbell if @hqd does not have the one that @m names.
  */
 void cp_hqd_queue_config(const struct cp_hqd *hqd,
 			 const struct vgpu_queue_map *m,

@@ -195,6 +195,8 @@ static int start(struct cp *cp, enum vgpu_engine engine,
 	if (!cq)
 		return -ENOMEM;
 	cp_hqd_queue_config(hqd, m, &cfg);
+	if (cfg.doorbell != m->doorbell)
+		vgpu_count(cp->dev, VGPU_LOG_GUEST, "cp: doorbell not enabled in the MQD");
 	cfg.client = cq->env.client;
 	cfg.exec = exec;
 	cfg.priv = cq;

@@ -273,6 +273,8 @@ static int map(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m)
 	if (r)
 		return r;
 	cp_hqd_queue_config(&hqd, m, &cfg);
+	if (cfg.doorbell != m->doorbell)
+		vgpu_count(dev, VGPU_LOG_GUEST, "mes: doorbell not enabled in the MQD");
 	cfg.client = mes_client;
 	cfg.exec = exec;
 	cfg.priv = mes;

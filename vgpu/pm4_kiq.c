@@ -49,6 +49,12 @@ int pm4_map_queues(struct pm4_run *run, const uint32_t *p, uint32_t n)
 	r = engine_of(p[0] >> 26 & 7, &engine);
 	if (r)
 		return r;
+	/* Anything else leaves it to firmware where a queue goes. */
+	if (p[0] >> 29 != 1 || p[0] >> 4 & 3) {
+		vgpu_count(run->dev, VGPU_LOG_UNIMP,
+			   "kiq: MAP_QUEUES other than of one named queue not modelled");
+		return 0;
+	}
 	/* The packet numbers the scheduler's engine 2; registers call it 3. */
 	if (engine == VGPU_ENGINE_MES)
 		m.me = 3;

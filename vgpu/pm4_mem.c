@@ -260,7 +260,7 @@ static void eop_interrupt(struct pm4_run *run, uint32_t context)
 
 enum { FENCE_DISCARD, FENCE_DATA32, FENCE_DATA64, FENCE_GPU_CLOCK,
        FENCE_SYS_CLOCK };			/* RELEASE_MEM DATA_SEL */
-enum { INT_NONE, INT_ALWAYS, INT_AFTER_WRITE };	/* RELEASE_MEM INT_SEL */
+enum { INT_NONE, INT_ALWAYS, INT_AFTER_WRITE, INT_WRITE_ONLY };	/* RELEASE_MEM INT_SEL */
 
 int pm4_release_mem(struct pm4_run *run, const uint32_t *p, uint32_t n)
 {
@@ -289,6 +289,9 @@ int pm4_release_mem(struct pm4_run *run, const uint32_t *p, uint32_t n)
 	}
 	if (int_sel == INT_ALWAYS || int_sel == INT_AFTER_WRITE)
 		eop_interrupt(run, n > 6 ? p[6] : 0);
+	else if (int_sel > INT_WRITE_ONLY)
+		vgpu_count(run->dev, VGPU_LOG_UNIMP,
+			   "pm4: RELEASE_MEM interrupt %u not modelled", int_sel);
 	return 0;
 }
 

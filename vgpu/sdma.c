@@ -302,11 +302,16 @@ static int user_config(const struct vgpu_queue_map *m,
 		.rptr_shift = 2,
 		.wptr_poll = m->wptr_addr,
 		.wptr_poll_kernel = m->wptr_addr,
-		.doorbell = m->doorbell,
+		.doorbell = UINT32_MAX,
 		.user = m->user,
 		.exec = sdma_exec,
 	};
 	cfg->client.vmid = m->vmid;
+	/* The queue listens where its own register says. */
+	if (VFIELD_GET(mqd->sdmax_rlcx_doorbell, SDMA0_QUEUE0_DOORBELL, ENABLE) &&
+	    VFIELD_GET(mqd->sdmax_rlcx_doorbell_offset, SDMA0_QUEUE0_DOORBELL_OFFSET,
+		       OFFSET) == m->doorbell)
+		cfg->doorbell = m->doorbell;
 	/* sdma_v6_0_mqd_init() sets it for users' queues. */
 	if (VFIELD_GET(mqd->sdmax_rlcx_rb_cntl, SDMA0_QUEUE0_RB_CNTL,
 		       F32_WPTR_POLL_ENABLE))
@@ -380,6 +385,8 @@ static int sdma_map(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m
 	r = user_config(m, &mqd, &cfg);
 	if (r)
 		return r;
+	if (cfg.doorbell != m->doorbell)
+		vgpu_count(dev, VGPU_LOG_GUEST, "sdma: doorbell not enabled in the MQD");
 	cfg.client.cid += m->me;
 
 	sq = calloc(1, sizeof(*sq));

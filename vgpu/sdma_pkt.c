@@ -500,6 +500,13 @@ static int do_gpuvm_inv(struct sdma_run *run, const uint32_t *p)
 {
 	uint32_t parts = 0;
 
+	/* To drop more than what is asked for would hide that it was not enough. */
+	if (F(p, GPUVM_INV_PAYLOAD2_s) ||
+	    F(p, GPUVM_INV_PAYLOAD1_clr_protection_fault_status_addr)) {
+		vgpu_count(run->dev, VGPU_LOG_UNIMP,
+			   "sdma: GPUVM_INV of one page, or of a fault, not modelled");
+		return 4;
+	}
 	if (F(p, GPUVM_INV_PAYLOAD1_l2_ptes) && F(p, GPUVM_INV_PAYLOAD1_l1_ptes))
 		parts |= VGPU_TLB_PTES;
 	if (F(p, GPUVM_INV_PAYLOAD1_l2_pde0))

@@ -90,6 +90,7 @@ static void set_sdma(struct rig_ring *r, uint32_t size_log2)
 	m->sdmax_rlcx_rb_base = r->base >> 8;
 	m->sdmax_rlcx_rb_rptr_addr_lo = r->rptr;
 	m->sdmax_rlcx_rb_wptr_poll_addr_lo = r->wptr_addr;
+	m->sdmax_rlcx_doorbell = VFIELD(SDMA0_QUEUE0_DOORBELL, ENABLE, 1);
 	m->sdmax_rlcx_doorbell_offset = r->doorbell << 2;
 	m->sdmax_rlcx_f32_dbg0 = r->fence;
 	r->shift = 2;

@@ -199,6 +199,38 @@ static void kiq_maps_queues(void)
 	rig_destroy(rig);
 }
 
+/* The KIQ maps the one queue that a packet names, and says so of all else. */
+static void kiq_refuses(void)
+{
+	static const struct {
+		const char *name;
+		uint32_t selection;
+	} rows[] = {
+		{ "no queue", 0 },
+		{ "two queues", PACKET3_MAP_QUEUES_NUM_QUEUES(2) },
+		{ "any slot", PACKET3_MAP_QUEUES_NUM_QUEUES(1) | PACKET3_MAP_QUEUES_QUEUE_SEL(1) },
+	};
+	struct rig *rig = rig_create();
+	struct rig_ring *r;
+	unsigned int i;
+
+	REQUIRE(rig);
+	start_kiq(rig);
+	r = rig_mqd(rig, 0, VGPU_ENGINE_COMPUTE);
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		test_row(rows[i].name);
+		CHECK(RIG_RUN(rig, KIQ, PKT3(PACKET3_MAP_QUEUES, 5),
+			      PACKET3_MAP_QUEUES_ME(1) | rows[i].selection,
+			      PACKET3_MAP_QUEUES_DOORBELL_OFFSET(r->doorbell),
+			      r->mqd, 0, r->wptr_addr, 0));
+		CHECK_EQ(vgpu_counted(rig->dev, VGPU_LOG_UNIMP), i + 1);
+		CHECK_EQ(vgpu_engine_unmap(rig->dev, VGPU_ENGINE_COMPUTE, r->doorbell,
+					   VGPU_UNMAP_DROP), -ENOENT);
+	}
+	test_row(NULL);
+	rig_destroy(rig);
+}
+
 /* Pointers survive an unmapping; a reset passes over what hung. */
 static void unmap_and_reset(void)
 {
@@ -348,6 +380,15 @@ static void engine_halted(void)
 	test_row(NULL);
 }
 
+/* The doorbell of mapping and MQD. */
+static void set_doorbell(struct vgpu_queue_map *m, uint32_t doorbell)
+{
+	struct v11_compute_mqd *mqd = (void *)(fake_mem + m->mqd_addr);
+
+	m->doorbell = doorbell;
+	mqd->cp_hqd_pq_doorbell_control = 1u << 30 | doorbell << 2;
+}
+
 static void refusals(void)
 {
 	struct rig *rig = rig_create();
@@ -362,10 +403,10 @@ static void refusals(void)
 	CHECK_EQ(vgpu_engine_map(rig->dev, VGPU_ENGINE_COMPUTE, &m), -EBUSY);
 	test_row("doorbell taken");
 	m.queue = 3;
-	m.doorbell = rig->rings[0].doorbell;
+	set_doorbell(&m, rig->rings[0].doorbell);
 	CHECK_EQ(vgpu_engine_map(rig->dev, VGPU_ENGINE_COMPUTE, &m), -EBUSY);
 	test_row("no such doorbell");
-	m.doorbell = 0x7fffffff;
+	set_doorbell(&m, 1u << 25);
 	CHECK_EQ(vgpu_engine_map(rig->dev, VGPU_ENGINE_COMPUTE, &m), -EINVAL);
 	test_row("MQD not readable");
 	m.doorbell = 0x302;
@@ -386,6 +427,71 @@ static void refusals(void)
 	rig_destroy(rig);
 }
 
+/* Where the MQD has the number of the doorbell; of CP's queues also whether it is on. */
+static uint32_t *doorbell_control(const struct rig_ring *r, enum vgpu_engine engine)
+{
+	void *mqd = fake_mem + r->mqd;
+
+	switch (engine) {
+	case VGPU_ENGINE_GFX:
+		return &((struct v11_gfx_mqd *)mqd)->cp_rb_doorbell_control;
+	case VGPU_ENGINE_SDMA:
+		return &((struct v11_sdma_mqd *)mqd)->sdmax_rlcx_doorbell_offset;
+	default:
+		return &((struct v11_compute_mqd *)mqd)->cp_hqd_pq_doorbell_control;
+	}
+}
+
+/* The MQD says whether a queue hears its doorbell. */
+static void deaf(void)
+{
+	static const struct {
+		const char *name;
+		uint32_t enable, off;	/* by how much the MQD's doorbell is another one */
+		bool hears;
+	} rows[] = {
+		{ "enabled", 1, 0, true },
+		{ "not enabled", 0, 0, false },
+		{ "another one", 1, 2, false },
+	};
+	static const enum vgpu_engine engines[] = {
+		VGPU_ENGINE_GFX, VGPU_ENGINE_COMPUTE, VGPU_ENGINE_SDMA,
+	};
+	static const char *const counts[] = {
+		"cp: doorbell not enabled in the MQD", "cp: doorbell not enabled in the MQD",
+		"sdma: doorbell not enabled in the MQD",
+	};
+	size_t i, k;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		for (k = 0; k < ARRAY_SIZE(engines); k++) {
+			struct rig *rig = rig_create();
+			struct vgpu_queue_map m = { .me = engines[k] == VGPU_ENGINE_COMPUTE };
+			struct v11_sdma_mqd *sdma;
+			struct rig_ring *r;
+
+			test_row(rows[i].name);
+			REQUIRE(rig);
+			r = rig_mqd(rig, 0, engines[k]);
+			m.mqd_addr = r->mqd;
+			m.doorbell = r->doorbell;
+			*doorbell_control(r, engines[k]) =
+				rows[i].enable << 30 | (r->doorbell + rows[i].off) << 2;
+			sdma = (void *)(fake_mem + r->mqd);
+			if (engines[k] == VGPU_ENGINE_SDMA)
+				sdma->sdmax_rlcx_doorbell =
+					VFIELD(SDMA0_QUEUE0_DOORBELL, ENABLE, rows[i].enable);
+			CHECK_EQ(vgpu_engine_map(rig->dev, engines[k], &m), 0);
+			CHECK_EQ(vgpu_counted_event(rig->dev, counts[k]), !rows[i].hears);
+			vgpu_doorbell_ring(rig->dev, r->doorbell, 0, 8);
+			CHECK_EQ(vgpu_counted_event(rig->dev, "core: doorbells without a queue"),
+				 !rows[i].hears);
+			rig_destroy(rig);
+		}
+	}
+	test_row(NULL);
+}
+
 static void queue_limit(void)
 {
 	struct rig *rig = rig_create();
@@ -396,7 +502,7 @@ static void queue_limit(void)
 	REQUIRE(rig);
 	m.mqd_addr = rig_mqd(rig, 0, VGPU_ENGINE_COMPUTE)->mqd;
 	for (i = 0; i < 2000 && !r; i++) {
-		m.doorbell = 0x1000 + i;
+		set_doorbell(&m, 0x1000 + i);
 		r = vgpu_engine_map(rig->dev, VGPU_ENGINE_COMPUTE, &m);
 	}
 	CHECK_EQ(r, -ENOSPC);
@@ -475,10 +581,12 @@ static const struct test_case tests[] = {
 	{ "slots are banked", slots_are_banked },
 	{ "KIQ by registers", kiq_by_registers },
 	{ "KIQ maps queues", kiq_maps_queues },
+	{ "KIQ refuses", kiq_refuses },
 	{ "unmap and reset", unmap_and_reset },
 	{ "unmap as it hangs", unmap_as_it_hangs },
 	{ "engine halted", engine_halted },
 	{ "refusals", refusals },
+	{ "deaf", deaf },
 	{ "queue limit", queue_limit },
 	{ "resets", resets },
 };

@@ -203,6 +203,8 @@ static int user_start(struct rig *rig)
 	struct v11_sdma_mqd *m = (struct v11_sdma_mqd *)(rig->h->vram + USER_MQD);
 
 	/* As sdma_v6_0_mqd_init(); the fence is the kernel's, in its GART. */
+	m->sdmax_rlcx_doorbell = VFIELD(SDMA0_QUEUE0_DOORBELL, ENABLE, 1);
+	m->sdmax_rlcx_doorbell_offset = USER_DOORBELL << 2;
 	m->sdmax_rlcx_rb_cntl = VFIELD(SDMA0_QUEUE0_RB_CNTL, RB_SIZE, RING_LOG2) |
 		VFIELD(SDMA0_QUEUE0_RB_CNTL, RPTR_WRITEBACK_ENABLE, 1);
 	m->sdmax_rlcx_rb_base = AT(RING) >> 8;

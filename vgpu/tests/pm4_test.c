@@ -30,6 +30,7 @@ struct row {
 	unsigned int n;		/* dwords; 0: up to the last non-zero one */
 	uint64_t at, expect;	/* 64 bits at address @at afterwards */
 	unsigned int ivs, faults;
+	unsigned int refused;	/* counted as not modelled, as is each access to SCRATCH */
 };
 
 #define ATOMIC(op, src, cmp) \
@@ -46,16 +47,16 @@ static const struct row rows[] = {
 	  .at = A, .expect = 3 },
 	{ "write in register order",
 	  P(OP(PACKET3_WRITE_DATA, 4), 1 << 8, A, 0, 4), .at = A, .expect = 4 },
-	{ "write nowhere known", P(OP(PACKET3_WRITE_DATA, 4), 3 << 8, A, 0, 4) },
+	{ "write nowhere known", P(OP(PACKET3_WRITE_DATA, 4), 3 << 8, A, 0, 4), .refused = 1 },
 	{ "write faults", P(WRITE_MEM(BAD, 7)), .faults = 1 },
 	{ "write register and copy it back",
 	  P(OP(PACKET3_WRITE_DATA, 4), 0, SCRATCH, 0, 0x55,
 	    OP(PACKET3_COPY_DATA, 5), 5 << 8, SCRATCH, 0, A, 0), 11,
-	  .at = A, .expect = 0x55 },
+	  .at = A, .expect = 0x55, .refused = 2 },
 	{ "uconfig register",
 	  P(OP(PACKET3_SET_UCONFIG_REG, 2), 0x40, 0x66,
 	    OP(PACKET3_COPY_DATA, 5), 5 << 8, SCRATCH, 0, A, 0), 9,
-	  .at = A, .expect = 0x66 },
+	  .at = A, .expect = 0x66, .refused = 1 },
 	{ "uconfig out of range", P(OP(PACKET3_SET_UCONFIG_REG, 2), 0x4000, 1) },
 	{ "context register out of range",
 	  P(OP(PACKET3_SET_CONTEXT_REG, 3), 0x3ff, 1, 1) },
@@ -63,7 +64,7 @@ static const struct row rows[] = {
 	  P(OP(PACKET3_SET_UCONFIG_REG, 2), 0x40, 0xff,
 	    OP(PACKET3_REG_RMW, 3), SCRATCH, 0xf0, 0x1,
 	    OP(PACKET3_COPY_DATA, 5), 5 << 8, SCRATCH, 0, A, 0), 13,
-	  .at = A, .expect = 0xf1 },
+	  .at = A, .expect = 0xf1, .refused = 3 },
 	{ "copy immediate, 64 bits",
 	  P(OP(PACKET3_COPY_DATA, 5), 5 | 2 << 8 | 1 << 16, 1, 2, A, 0), 6,
 	  .at = A, .expect = 0x200000001 },
@@ -80,7 +81,7 @@ static const struct row rows[] = {
 	  P(OP(PACKET3_COPY_DATA, 5), 2 | 5 << 8, BAD, 0, A, 0), 6,
 	  .at = A, .expect = 0, .faults = 1 },
 	{ "copy from an unknown source",
-	  P(OP(PACKET3_COPY_DATA, 5), 15 | 5 << 8, B, 0, A, 0), 6, .at = A },
+	  P(OP(PACKET3_COPY_DATA, 5), 15 | 5 << 8, B, 0, A, 0), 6, .at = A, .refused = 1 },
 	{ "DMA copy", P(OP(PACKET3_DMA_DATA, 6), 0, B, 0, A, 0, 8), .at = A,
 	  .expect = 0x1122334455667788 },
 	{ "DMA copy of odd length", P(OP(PACKET3_DMA_DATA, 6), 0, B, 0, A, 0, 3),
@@ -93,7 +94,7 @@ static const struct row rows[] = {
 	{ "DMA to nowhere", P(OP(PACKET3_DMA_DATA, 6), 2 << 20, B, 0, A, 0, 8),
 	  .at = A },
 	{ "DMA to registers",
-	  P(OP(PACKET3_DMA_DATA, 6), 0, B, 0, A, 0, 8 | 1 << 27), .at = A },
+	  P(OP(PACKET3_DMA_DATA, 6), 0, B, 0, A, 0, 8 | 1 << 27), .at = A, .refused = 1 },
 	{ "DMA faults", P(OP(PACKET3_DMA_DATA, 6), 0, BAD, 0, A, 0, 8),
 	  .at = A, .faults = 1 },
 	{ "conditional execution, skipped",
@@ -115,7 +116,7 @@ static const struct row rows[] = {
 	    WRITE_MEM(A, 1)), .at = A, .expect = 1 },
 	{ "wait: write one register, wait for another",
 	  P(OP(PACKET3_WAIT_REG_MEM, 6), 3 | 1 << 6, SCRATCH, SCRATCH, 9,
-	    0xffffffff, 4, WRITE_MEM(A, 1)), .at = A, .expect = 1 },
+	    0xffffffff, 4, WRITE_MEM(A, 1)), .at = A, .expect = 1, .refused = 2 },
 	{ "wait where it faults",
 	  P(OP(PACKET3_WAIT_REG_MEM, 6), 3 | 1 << 4, BAD, 0, 1, 1, 4,
 	    WRITE_MEM(A, 1)), .at = A, .expect = 1, .faults = 1 },
@@ -136,15 +137,18 @@ static const struct row rows[] = {
 	{ "release, interrupt only",
 	  P(OP(PACKET3_RELEASE_MEM, 7), 0x514, 1 << 24, A, 0, 5, 6, 0),
 	  8, .at = A, .ivs = 1 },
+	{ "release with an interrupt of another kind",
+	  P(OP(PACKET3_RELEASE_MEM, 7), 0x514, 1u << 29 | 5 << 24, A, 0, 5, 6, 0), 8,
+	  .at = A, .expect = 5, .refused = 1 },
 	{ "protected fence on a kernel queue", P(OP(0xD0, 1), 0), 2 },
-	{ "dispatch is refused", P(OP(PACKET3_DISPATCH_DIRECT, 4), 1, 1, 1, 1) },
-	{ "draw is refused", P(OP(PACKET3_DRAW_INDEX_AUTO, 2), 3, 2) },
+	{ "dispatch is refused", P(OP(PACKET3_DISPATCH_DIRECT, 4), 1, 1, 1, 1), .refused = 1 },
+	{ "draw is refused", P(OP(PACKET3_DRAW_INDEX_AUTO, 2), 3, 2), .refused = 1 },
 	{ "event that writes to memory is refused",
 	  P(OP(PACKET3_EVENT_WRITE, 3), 0x15 | 1 << 8, A, 0), 4,
-	  .at = A },
+	  .at = A, .refused = 1 },
 	{ "predicate is refused",
 	  P(OP(PACKET3_SET_PREDICATION, 3), 3 << 16, A, 0, WRITE_MEM(A, 1)),
-	  .at = A, .expect = 1 },
+	  .at = A, .expect = 1, .refused = 1 },
 	{ "cache and state packets",
 	  P(OP(PACKET3_ACQUIRE_MEM, 7), 0, 0, 0, 0, 0, 0, 0,
 	    OP(PACKET3_CONTEXT_CONTROL, 2), 0, 0, OP(PACKET3_PFP_SYNC_ME, 1), 0,
@@ -173,7 +177,7 @@ static const struct row rows[] = {
 	{ "atomic inc wraps", ATOMIC(TC_OP_ATOMIC_INC_RTN_32, 10, 0), A, 0 },
 	{ "atomic dec", ATOMIC(TC_OP_ATOMIC_DEC_RTN_32, 20, 0), A, 9 },
 	{ "atomic dec wraps", ATOMIC(TC_OP_ATOMIC_DEC_RTN_32, 5, 0), A, 5 },
-	{ "atomic unknown", ATOMIC(0x3f, 5, 0), A, 10 },
+	{ "atomic unknown", ATOMIC(0x3f, 5, 0), A, 10, .refused = 1 },
 };
 
 static unsigned int length(const struct row *r)
@@ -198,6 +202,7 @@ enum where { IN_RING, IN_IB, IN_NESTED_IB, IN_CHAINED_IB, WHERES };
 static void run_row(struct rig *rig, const struct row *r, enum where where)
 {
 	unsigned int ivs = fake_iv_count(), faults = fake_mem_seen.faults;
+	uint64_t refused = vgpu_counted(rig->dev, VGPU_LOG_UNIMP);
 	unsigned int n = length(r);
 	const uint32_t nested[] = { OP(PACKET3_INDIRECT_BUFFER, 3), IB, 0,
 				    n | (where == IN_CHAINED_IB) << 20 };
@@ -222,6 +227,7 @@ static void run_row(struct rig *rig, const struct row *r, enum where where)
 		CHECK_EQ(fake_mem_get64(r->at), r->expect);
 	CHECK_EQ(fake_iv_count() - ivs, r->ivs);
 	CHECK_EQ(fake_mem_seen.faults - faults, r->faults);
+	CHECK_EQ(vgpu_counted(rig->dev, VGPU_LOG_UNIMP) - refused, r->refused);
 }
 
 static void packets(void)

@@ -43,6 +43,7 @@ static void set_mqd(void)
 	m->sdmax_rlcx_rb_base = RING >> 8;
 	m->sdmax_rlcx_rb_rptr_addr_lo = USER_RPTR;
 	m->sdmax_rlcx_rb_wptr_poll_addr_lo = USER_WPTR;
+	m->sdmax_rlcx_doorbell = VFIELD(SDMA0_QUEUE0_DOORBELL, ENABLE, 1);
 	m->sdmax_rlcx_doorbell_offset = USER_DOORBELL << 2;
 	m->sdmax_rlcx_f32_dbg0 = FENCE;
 	wptr = 0;
@@ -200,7 +201,7 @@ static const struct map_row {
 	{ "MQD that faults", { NOWHERE, USER_WPTR, 9, .vmid = 1 }, 16, -EINVAL },
 	{ "ring too small", { MQD, USER_WPTR, 9, .vmid = 1 }, 2, -EINVAL },
 	{ "ring too large", { MQD, USER_WPTR, 9, .vmid = 1 }, 62, -EINVAL },
-	{ "no such doorbell", { MQD, USER_WPTR, ~0u - 1, .vmid = 1 }, 16, -EINVAL },
+	{ "no such doorbell", { MQD, USER_WPTR, 1 << 25, .vmid = 1 }, 16, -EINVAL },
 	{ "good", { MQD, USER_WPTR, 9, .vmid = 1 }, 16, 0 },
 	{ "good, write pointer from the MQD", { MQD, 0, 9, .vmid = 1 }, 16, 0 },
 };
@@ -218,6 +219,7 @@ static void refused(void)
 		fake_mem_reset();
 		set_mqd();
 		mqd()->sdmax_rlcx_rb_cntl = row->rb_cntl;
+		mqd()->sdmax_rlcx_doorbell_offset = row->map.doorbell << 2;
 		CHECK_EQ(vgpu_engine_map(h->dev, VGPU_ENGINE_SDMA, &row->map), row->r);
 		CHECK_EQ(vgpu_engine_unmap(h->dev, VGPU_ENGINE_SDMA, row->map.doorbell,
 					   false), row->r ? -ENOENT : 0);

@@ -444,7 +444,7 @@ static const struct way {
 	const char *name;
 	enum how how;
 	uint32_t arg;		/* request, or header bits */
-	uint32_t engine;
+	uint32_t engine;	/* or: page bit */
 	unsigned int drops;
 } ways[] = {
 	{ "nothing", NOTHING, 0, 0, 0 },
@@ -477,6 +477,8 @@ static const struct way {
 	{ "SDMA, GPUVM_INV", SDMA_GPUVM_INV, REQ(8, FULL), 0, GC3 },
 	{ "SDMA, GPUVM_INV of directories", SDMA_GPUVM_INV, REQ(8, 0x70), 0, 0 },
 	{ "SDMA, GPUVM_INV of other VMID", SDMA_GPUVM_INV, REQ(0x10, FULL), 0, GC4 },
+	{ "SDMA, GPUVM_INV of one page", SDMA_GPUVM_INV, REQ(8, FULL), 1, 0 },
+	{ "SDMA, GPUVM_INV of a fault", SDMA_GPUVM_INV, REQ(8, FULL | 0x100), 0, 0 },
 	{ "SDMA, caches only", SDMA_HDP, 0, 0, 0 },
 	{ "PM4, register write", PM4_WRITE, REQ(8, FULL), 4, GC3 },
 	{ "PM4, write and wait", PM4_WR_WAIT, REQ(8, FULL), 4, GC3 },
@@ -561,7 +563,7 @@ static void invalidate(struct way_rig *w, const struct way *t)
 		ring_go(&w->r);
 		break;
 	case SDMA_GPUVM_INV:
-		PUT(&w->r, 16, t->arg, 0, 0);
+		PUT(&w->r, 16, t->arg, t->engine, 0);
 		ring_go(&w->r);
 		break;
 	case SDMA_HDP:

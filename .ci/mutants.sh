@@ -25,7 +25,7 @@ mutants()
 	walk-not-checked|_walk.c|s/mmu_interval_read_retry(&n->base, n->seq)/false/|||${batch}_race --run-subtest consistent-*
 	final-check-missing|.c|s/^\tif (amdgpu_userptr_ranges_clean(&batch->ranges) &&$/\tif (batch \&\&/|||${batch}_race --run-subtest consistent-move-two
 	no-deadline|_walk.c|s/time_after(jiffies, deadline)/false/g|||${batch}_race --run-subtest livelock-reclaim
-	lost-for-ever|_walk.c|s/^\tif (!worker && amdgpu_userptr_batch_starved(batch))$/\tif (false \&\& amdgpu_userptr_batch_starved(batch))/|||${batch}_inject --run-subtest forced-invalidation-for-ever
+	lost-for-ever|.c|s/^\tif (batch->lost)$/\tif (batch)/|||${batch}_inject --run-subtest forced-invalidation-for-ever
 	interrupted-for-ever|_walk.c|s/(batch->created && ktime_after(ktime_get(), enough))/true/; s/if (fatal_signal_pending(current))$/if (signal_pending(current))/|||${batch}_race --run-subtest signal-*
 	notifiers-leaked|.c|s/^\tamdgpu_userptr_batch_remove_notifiers(batch);$//|||$batch
 	flush-missing|_vm.c|s/last && up->flush/false/||stale|$batch

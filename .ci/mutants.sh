@@ -50,7 +50,6 @@ mutants()
 	fence-drivers-dropped|$fixes/*report-a-restore*|s/^+\t\tif (xa_alloc(&userq->fence_drv_xa, /+\t\tif (1 ?: xa_alloc(\&userq->fence_drv_xa, /|||$userq --run-subtest missing-wait-*
 	unfinished-work-waited-for|$fixes/*ends-with-the-device*|s/^+\t\tamdgpu_userq_fence_driver_force_completion(queue);$/+\t\t;/|||${batch}_device --run-subtest unbind-queue-*
 	mapped-late|$fixes/*mapped-late*|s/^+\treturn !amdgpu_evf_mgr_is_evicted(&fpriv->evf_mgr);$/+\treturn false;/; s/^+\tdma_fence_wait(ev_fence, false);$/+\t;/|||$userq --run-subtest map-late-*
-	reset-not-noticed|$fixes/*a-reset-has-lost*|drop|||${batch}_userq_reset --run-subtest reset-dirty-*
 	restored-in-reset|$fixes/*no-restore-during-a-reset*|drop||absent|${batch}_userq_reset --run-subtest reset-restoring-sdma
 	restored-asleep|$fixes/*system-resume*|s/^+\tif (READ_ONCE(uq_mgr->adev->userq_suspended))$/+\tif (false)/|||${batch}_userq_reset --run-subtest sleep-devices-idle-*
 	evicted-queues-resumed|$fixes/*system-resume*|s/^+\t\tif (amdgpu_userq_is_evicted(uqm))$/+\t\tif (false)/|||${batch}_userq_reset --run-subtest sleep-devices-gone-*

@@ -137,12 +137,17 @@ static void vmid_reset_write(struct vgpu *dev, void *priv, uint32_t reg,
 	vgpu_reg_poke(dev, reg, 0);
 }
 
-/* All queues of an SDMA engine are dropped, and it is halted. */
-static void sdma_soft_reset(struct vgpu *dev, uint32_t reset_req, uint32_t f32_cntl)
+/* All queues of an SDMA engine are dropped, and it is halted, but frozen no longer. */
+#define sdma_soft_reset(dev, sdma)						\
+	sdma_reset_by((dev), GC(reg##sdma##_QUEUE_RESET_REQ),			\
+		      GC(reg##sdma##_F32_CNTL), GC(reg##sdma##_FREEZE))
+static void sdma_reset_by(struct vgpu *dev, uint32_t reset_req, uint32_t f32_cntl,
+			  uint32_t freeze)
 {
 	vgpu_reg_write(dev, reset_req, 0xff);
 	vgpu_reg_write(dev, f32_cntl,
 		       vgpu_reg_peek(dev, f32_cntl) | SDMA0_F32_CNTL__HALT_MASK);
+	vgpu_reg_write(dev, freeze, 0);
 }
 
 static void soft_reset_write(struct vgpu *dev, void *priv, uint32_t reg,
@@ -163,11 +168,9 @@ static void soft_reset_write(struct vgpu *dev, void *priv, uint32_t reg,
 			   "cp: GRBM_SOFT_RESET bits 0x%x not modelled",
 			   value & ~known);
 	if (VFIELD_GET(value, GRBM_SOFT_RESET, SOFT_RESET_SDMA0))
-		sdma_soft_reset(dev, GC(regSDMA0_QUEUE_RESET_REQ),
-				GC(regSDMA0_F32_CNTL));
+		sdma_soft_reset(dev, SDMA0);
 	if (VFIELD_GET(value, GRBM_SOFT_RESET, SOFT_RESET_SDMA1))
-		sdma_soft_reset(dev, GC(regSDMA1_QUEUE_RESET_REQ),
-				GC(regSDMA1_F32_CNTL));
+		sdma_soft_reset(dev, SDMA1);
 	if (!(value & cp))
 		return;
 	vgpu_engine_unmap(dev, VGPU_ENGINE_MES, UINT32_MAX,

@@ -47,6 +47,7 @@ extern const struct vgpu_block vgpu_block_gmc;
 	.sys_low = VREG(ip, reg##mc##_VM_SYSTEM_APERTURE_LOW_ADDR),	\
 	.sys_high = VREG(ip, reg##mc##_VM_SYSTEM_APERTURE_HIGH_ADDR),	\
 	.ctx_cntl = VREG(ip, reg##vm##_CONTEXT0_CNTL),			\
+	.ctx_disable = VREG(ip, reg##vm##_CONTEXTS_DISABLE),		\
 	.pt_base = VREG(ip, reg##vm##_CONTEXT0_PAGE_TABLE_BASE_ADDR_LO32), \
 	.pt_start = VREG(ip, reg##vm##_CONTEXT0_PAGE_TABLE_START_ADDR_LO32), \
 	.pt_end = VREG(ip, reg##vm##_CONTEXT0_PAGE_TABLE_END_ADDR_LO32), \

@@ -35,6 +35,7 @@ struct gmc_hub_regs {
 	uint32_t agp_base, agp_bot, agp_top;
 	uint32_t sys_low, sys_high;
 	uint32_t ctx_cntl;		/* + vmid */
+	uint32_t ctx_disable;		/* a bit for each */
 	uint32_t pt_base, pt_start, pt_end;	/* LO; HI follows; + 2 * vmid */
 	uint32_t sem, req, ack;		/* + engine */
 	uint32_t l2_cntl2;

@@ -151,7 +151,8 @@ static bool in_context(struct gmc *g, const struct gmc_hub_regs *r, unsigned int
 	uint32_t cntl = vgpu_reg_peek(g->dev, r->ctx_cntl + vmid);
 	uint64_t end;
 
-	if (!(cntl & GCVM_CONTEXT1_CNTL__ENABLE_CONTEXT_MASK))
+	if (!(cntl & GCVM_CONTEXT1_CNTL__ENABLE_CONTEXT_MASK) ||
+	    vgpu_reg_peek(g->dev, r->ctx_disable) >> vmid & 1)
 		return false;
 	c->start = reg64(g, r->pt_start + 2 * vmid) << GMC_PAGE_SHIFT;
 	end = ((reg64(g, r->pt_end + 2 * vmid) + 1) << GMC_PAGE_SHIFT) - 1;

@@ -170,16 +170,21 @@ static void kernel_stop(struct sdma *s, unsigned int e)
 	poke64(s->dev, REG(e, QUEUE0_RB_WPTR), REG(e, QUEUE0_RB_WPTR_HI), wptr << 2);
 }
 
+/* The whole engine stands: halted (sdma_v6_0_enable) or frozen (sdma_v6_0_soft_reset). */
+static bool engine_stands(struct vgpu *dev, unsigned int e)
+{
+	return VFIELD_GET(vgpu_reg_peek(dev, REG(e, F32_CNTL)), SDMA0_F32_CNTL, HALT) ||
+	       VFIELD_GET(vgpu_reg_peek(dev, REG(e, FREEZE)), SDMA0_FREEZE, FREEZE);
+}
+
 /* Start or stop the ring as the registers now want it. */
 static void kernel_update(struct sdma *s, unsigned int e)
 {
-	bool halted = VFIELD_GET(vgpu_reg_peek(s->dev, REG(e, F32_CNTL)),
-				 SDMA0_F32_CNTL, HALT);
 	bool enabled = VFIELD_GET(vgpu_reg_peek(s->dev, REG(e, QUEUE0_RB_CNTL)),
 				  SDMA0_QUEUE0_RB_CNTL, RB_ENABLE);
 	int r;
 
-	if (halted || !enabled) {
+	if (!enabled || engine_stands(s->dev, e)) {
 		kernel_stop(s, e);
 	} else if (!s->kernel[e]) {
 		r = kernel_start(s, e);
@@ -202,6 +207,44 @@ static void run_write(struct vgpu *dev, void *priv, uint32_t reg, uint32_t value
 {
 	vgpu_reg_poke(dev, reg, value);
 	kernel_update(priv, engine_of(reg));
+}
+
+/* Done at once: what is to be frozen reads as frozen. */
+static void freeze_write(struct vgpu *dev, void *priv, uint32_t reg, uint32_t value)
+{
+	const uint32_t rest = SDMA0_FREEZE__PREEMPT_MASK | SDMA0_FREEZE__F32_FREEZE_MASK;
+	unsigned int e = engine_of(reg);
+
+	if (value & rest)
+		vgpu_count(dev, VGPU_LOG_UNIMP, "sdma: FREEZE bits 0x%x not modelled",
+			   value & rest);
+	value &= ~SDMA0_FREEZE__FROZEN_MASK;
+	if (VFIELD_GET(value, SDMA0_FREEZE, FREEZE))
+		value |= SDMA0_FREEZE__FROZEN_MASK;
+	vgpu_reg_poke(dev, reg, value);
+	kernel_update(priv, e);
+}
+
+/* What the driver asks for when debugfs preempts a job (sdma_v6_0_ring_preempt_ib). */
+static void preempt_write(struct vgpu *dev, void *priv, uint32_t reg, uint32_t value)
+{
+	(void)priv;
+	vgpu_reg_poke(dev, reg, value);
+	if (VFIELD_GET(value, SDMA0_QUEUE0_PREEMPT, IB_PREEMPT))
+		vgpu_count(dev, VGPU_LOG_UNIMP,
+			   "sdma: preemption of the ring of engine %u not modelled",
+			   engine_of(reg));
+}
+
+/* All queues but the first are mapped by firmware, from MQDs. */
+static void queue_write(struct vgpu *dev, void *priv, uint32_t reg, uint32_t value)
+{
+	(void)priv;
+	vgpu_reg_poke(dev, reg, value);
+	if (VFIELD_GET(value, SDMA0_QUEUE1_RB_CNTL, RB_ENABLE))
+		vgpu_count(dev, VGPU_LOG_UNIMP,
+			   "sdma: queue of engine %u set up by registers",
+			   engine_of(reg));
 }
 
 /* The high half comes last (sdma_v6_0_ring_set_wptr). */
@@ -238,6 +281,9 @@ static void reset_write(struct vgpu *dev, void *priv, uint32_t reg, uint32_t val
 
 #define SPAN(sdma, first, last)	\
 	VREG(GC, reg##sdma##_##first), VREG(GC, reg##sdma##_##last)
+#define QUEUE_RANGE(sdma, n)						\
+	{ SPAN(sdma, QUEUE##n##_RB_CNTL, QUEUE##n##_RB_CNTL),		\
+	  NULL, queue_write, regSDMA0_QUEUE##n##_RB_CNTL_DEFAULT }
 #define ENGINE_RANGES(sdma)						\
 	{ SPAN(sdma, QUEUE0_RB_CNTL, QUEUE0_RB_CNTL),			\
 	  NULL, run_write, regSDMA0_QUEUE0_RB_CNTL_DEFAULT },		\
@@ -247,6 +293,13 @@ static void reset_write(struct vgpu *dev, void *priv, uint32_t reg, uint32_t val
 	  run_write, regSDMA0_F32_CNTL_DEFAULT },			\
 	{ SPAN(sdma, QUEUE_RESET_REQ, QUEUE_RESET_REQ),			\
 	  NULL, reset_write },						\
+	{ SPAN(sdma, FREEZE, FREEZE), NULL, freeze_write },		\
+	{ SPAN(sdma, QUEUE0_PREEMPT, QUEUE0_PREEMPT),			\
+	  NULL, preempt_write },					\
+	QUEUE_RANGE(sdma, 1), QUEUE_RANGE(sdma, 2),			\
+	QUEUE_RANGE(sdma, 3), QUEUE_RANGE(sdma, 4),			\
+	QUEUE_RANGE(sdma, 5), QUEUE_RANGE(sdma, 6),			\
+	QUEUE_RANGE(sdma, 7),						\
 	/* Always idle to the driver: it asks before power-off only. */	\
 	{ SPAN(sdma, STATUS_REG, STATUS_REG), NULL, NULL,		\
 	  regSDMA0_STATUS_REG_DEFAULT },				\
@@ -258,7 +311,6 @@ static void reset_write(struct vgpu *dev, void *priv, uint32_t reg, uint32_t val
 	{ SPAN(sdma, RB_RPTR_FETCH, SEM_WAIT_FAIL_TIMER_CNTL) },	\
 	{ SPAN(sdma, STATUS1_REG, STATUS1_REG) },			\
 	{ SPAN(sdma, UCODE_CHECKSUM, UCODE_CHECKSUM) },			\
-	{ SPAN(sdma, FREEZE, FREEZE) },					\
 	{ SPAN(sdma, WATCHDOG_CNTL, QUEUE_STATUS0) },			\
 	{ SPAN(sdma, STATUS2_REG, STATUS2_REG) },			\
 	{ SPAN(sdma, UTCL1_CNTL, UTCL1_WR_XNACK1) },			\
@@ -361,13 +413,12 @@ static void user_reset(struct sdma *s, unsigned int e, uint32_t queues)
 	} while (sq);
 }
 
-/* The driver halts the engine, not its own ring alone (sdma_v6_0_enable). */
+/* The driver halts the engine, not its own ring alone. */
 static bool halted(void *priv)
 {
 	struct sdma_queue *sq = priv;
 
-	return VFIELD_GET(vgpu_reg_peek(sq->dev, REG(sq->engine, F32_CNTL)),
-			  SDMA0_F32_CNTL, HALT);
+	return engine_stands(sq->dev, sq->engine);
 }
 
 static int sdma_map(struct vgpu *dev, void *priv, const struct vgpu_queue_map *m)

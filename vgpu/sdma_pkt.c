@@ -448,6 +448,10 @@ static int do_poll_regmem(struct sdma_run *run, const uint32_t *p)
 				       F(p, POLL_REGMEM_ADDR_HI_addr_63_32) >> 2,
 				       w.ref);
 	}
+	/*
+	 * However often it may retry: amdgpu and Mesa ask for 0xfff, for ever, and
+	 * IGT's amd_deadlock counts on a wait with none to hang, too.
+	 */
 	r = vgpu_queue_wait(run->q, poll_ready, &w);
 	return r ? r : 6;
 }

@@ -553,8 +553,10 @@ static void resets(void)
 	CHECK_EQ(vgpu_engine_map(rig->dev, VGPU_ENGINE_MES, &m), 0);
 	test_row("soft reset of SDMA");
 	CHECK_EQ(rig_map(rig, 4, VGPU_ENGINE_SDMA), 0);
+	vgpu_reg_write(rig->dev, GC(regSDMA0_FREEZE), SDMA0_FREEZE__FREEZE_MASK);
 	vgpu_reg_write(rig->dev, GC(regGRBM_SOFT_RESET),
 		       GRBM_SOFT_RESET__SOFT_RESET_SDMA0_MASK);
+	CHECK_EQ(vgpu_reg_read(rig->dev, GC(regSDMA0_FREEZE)), 0);
 	CHECK_EQ(vgpu_engine_state(rig->dev, VGPU_ENGINE_SDMA,
 				   rig->rings[4].doorbell, &st), -ENOENT);
 	CHECK(vgpu_reg_read(rig->dev, GC(regSDMA0_F32_CNTL)) & 1);

@@ -113,6 +113,16 @@ static void w_off(struct rig *r)
 	w_system(r);
 	vgpu_reg_write(r->dev, CNTL(VMID), 0);
 }
+static void w_disabled(struct rig *r)
+{
+	w_system(r);
+	vgpu_reg_write(r->dev, VREG(GC, regGCVM_CONTEXTS_DISABLE), 1 << VMID);
+}
+static void w_other_disabled(struct rig *r)
+{
+	w_system(r);
+	vgpu_reg_write(r->dev, VREG(GC, regGCVM_CONTEXTS_DISABLE), 0xffff & ~(1 << VMID));
+}
 static void w_short(struct rig *r)
 {
 	uint32_t end = VREG(GC, regGCVM_CONTEXT0_PAGE_TABLE_END_ADDR_LO32) + 2 * VMID;
@@ -223,6 +233,8 @@ static const struct walk_row {
 	{ "DMA address not mapped", w_hole, VMID, VA, false, NOWHERE, 0, NO_FAULT, true },
 	{ "translate further", w_further, VMID, VA, false, NOWHERE, 0, F_WALK_R },
 	{ "context off", w_off, VMID, VA, false, NOWHERE, 0, F_RANGE_R },
+	{ "context disabled", w_disabled, VMID, VA, false, NOWHERE, 0, F_RANGE_R },
+	{ "other contexts disabled", w_other_disabled, VMID, VA + 0x10, false, RAM, 0x5010 },
 	{ "beyond the context", w_short, VMID, VA, false, NOWHERE, 0, F_RANGE_R },
 	{ "two levels", w_depth1, VMID, 0x202000, false, RAM, 0x5000 },
 	{ "context with a start", w_start, VMID, VA, false, RAM, 0x5000 },

@@ -548,6 +548,62 @@ static void by_register(void)
 	fake_host_destroy(h);
 }
 
+/* The registers of an engine that do not set up its ring. */
+static const struct engine_row {
+	const char *name;
+	uint32_t reg, value, reads;
+	bool stands;		/* the ring does not get on */
+	unsigned int unimp;
+} engine_rows[] = {
+	{ "halt", VREG(GC, regSDMA0_F32_CNTL), SDMA0_F32_CNTL__HALT_MASK,
+	  SDMA0_F32_CNTL__HALT_MASK, true },
+	{ "freeze", VREG(GC, regSDMA0_FREEZE), SDMA0_FREEZE__FREEZE_MASK,
+	  SDMA0_FREEZE__FREEZE_MASK | SDMA0_FREEZE__FROZEN_MASK, true },
+	{ "frozen, not to be written", VREG(GC, regSDMA0_FREEZE),
+	  SDMA0_FREEZE__FROZEN_MASK, 0 },
+	{ "preemption by FREEZE", VREG(GC, regSDMA0_FREEZE), SDMA0_FREEZE__PREEMPT_MASK,
+	  SDMA0_FREEZE__PREEMPT_MASK, .unimp = 1 },
+	{ "the processor alone frozen", VREG(GC, regSDMA0_FREEZE),
+	  SDMA0_FREEZE__F32_FREEZE_MASK, SDMA0_FREEZE__F32_FREEZE_MASK, .unimp = 1 },
+	{ "preemption of the ring", VREG(GC, regSDMA0_QUEUE0_PREEMPT), 1, 1, .unimp = 1 },
+	{ "no preemption", VREG(GC, regSDMA0_QUEUE0_PREEMPT), 0, 0 },
+	{ "queue 1", VREG(GC, regSDMA0_QUEUE1_RB_CNTL), 0x15, 0x15, .unimp = 1 },
+	{ "queue 7", VREG(GC, regSDMA0_QUEUE7_RB_CNTL), 0x15, 0x15, .unimp = 1 },
+	{ "queue 7, off", VREG(GC, regSDMA0_QUEUE7_RB_CNTL), 0x14, 0x14 },
+	{ "the other engine's freeze", VREG(GC, regSDMA1_FREEZE),
+	  SDMA0_FREEZE__FREEZE_MASK,
+	  SDMA0_FREEZE__FREEZE_MASK | SDMA0_FREEZE__FROZEN_MASK },
+};
+
+static void engine_registers(void)
+{
+	const struct engine_row *row;
+	struct fake_host *h;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(engine_rows); i++) {
+		row = &engine_rows[i];
+		test_row(row->name);
+		h = start();
+		REQUIRE(h);
+		wreg(h, row->reg, row->value);
+		CHECK_EQ(vgpu_reg_read(h->dev, row->reg), row->reads);
+		CHECK_EQ(complaints(h), row->unimp);
+		PUT(5, FLAG, 0, 0xf1a6);
+		ring(h);
+		if (row->stands) {
+			test_sleep_us(5000);
+			CHECK_EQ(fake_mem_get32(FLAG), 0);
+			/* Rung while nobody listened: the register counts. */
+			wreg(h, VREG(GC, regSDMA0_QUEUE0_RB_WPTR), wptr << 2);
+			wreg(h, row->reg, 0);
+		}
+		CHECK_SOON(fake_mem_get32(FLAG) == 0xf1a6);
+		fake_host_destroy(h);
+	}
+	test_row(NULL);
+}
+
 static void halt_and_go(void)
 {
 	struct fake_host *h = start();
@@ -632,6 +688,7 @@ static const struct test_case tests[] = {
 	{ "address-space", address_space },
 	{ "broken", broken },
 	{ "by-register", by_register },
+	{ "engine-registers", engine_registers },
 	{ "halt-and-go", halt_and_go },
 	{ "stops-itself", stops_itself },
 	{ "garbage", garbage },

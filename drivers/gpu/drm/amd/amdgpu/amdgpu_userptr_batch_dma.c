@@ -139,7 +139,8 @@ err_unlink:
  *
  * The addresses go to TTM's array. On an error nothing of the range is mapped.
  *
- * Returns: 0, -ENOMEM, -ENODEV if the device has gone
+ * Returns: 0, -ENOMEM, -EFAULT for memory of another device that this one cannot reach,
+ * -ENODEV if the device has gone
  */
 int amdgpu_userptr_batch_dma_map(struct amdgpu_userptr_batch *batch,
 				 struct amdgpu_userptr_range *r,
@@ -174,6 +175,9 @@ int amdgpu_userptr_batch_dma_map(struct amdgpu_userptr_batch *batch,
 		addrs[i] = hmm_dma_map_pfn(batch->adev->dev, map, r->first_page + i, p2pdma);
 		if (addrs[i] == DMA_MAPPING_ERROR) {
 			amdgpu_userptr_batch_dma_unmap(batch, r);
+			/* Memory of another device that this one cannot reach */
+			if (p2pdma->map == PCI_P2PDMA_MAP_NOT_SUPPORTED)
+				return -EFAULT;
 			return -ENOMEM;
 		}
 	}

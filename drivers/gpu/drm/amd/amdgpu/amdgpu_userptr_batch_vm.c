@@ -280,7 +280,6 @@ int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
 	/* The page tables were lost in a reset, nothing in them counts. */
 	if (batch->vm_generation != vm->generation) {
 		list_splice_init(&bo_va->valids, &bo_va->invalids);
-		batch->vm_generation = vm->generation;
 		up.lost = true;
 	}
 	up.writes = !clear && bo->tbo.resource->mem_type == TTM_PL_TT;
@@ -322,7 +321,11 @@ int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
 			goto out_end;
 	}
 	r = amdgpu_userptr_update_flush_span(&up, true);
-	if (!r && up.writes)
+	if (r)
+		goto out_end;
+	/* Not before: what fails is lost the next time, too */
+	batch->vm_generation = vm->generation;
+	if (up.writes)
 		list_splice_init(&bo_va->invalids, &bo_va->valids);
 
 out_end:

@@ -339,7 +339,8 @@ static int amdgpu_userptr_window_choose(struct amdgpu_userptr_batch *batch,
 
 	for (pos = win->first; pos < win->first + win->count; pos++) {
 		range = &batch->ranges.range[batch->ranges.by_addr[pos]];
-		range->walk = READ_ONCE(range->state) == AMDGPU_USERPTR_DIRTY &&
+		/* With the state comes the sequence number of the event, which is read next */
+		range->walk = smp_load_acquire(&range->state) == AMDGPU_USERPTR_DIRTY &&
 			amdgpu_userptr_range_end(range) <= win->end;
 		wanted += range->walk;
 	}

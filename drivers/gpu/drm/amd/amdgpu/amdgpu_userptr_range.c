@@ -325,7 +325,8 @@ void amdgpu_userptr_range_set_state(struct amdgpu_userptr_ranges *rs, u32 i,
 		set_bit(r->pos, rs->dirty);
 	else
 		clear_bit(r->pos, rs->dirty);
-	WRITE_ONCE(r->state, state);
+	/* Pairs with amdgpu_userptr_window_choose() */
+	smp_store_release(&r->state, state);
 	WRITE_ONCE(rs->num[state], rs->num[state] + 1);
 	if (state == AMDGPU_USERPTR_BOUND)
 		clear_bit(i, rs->unbound);

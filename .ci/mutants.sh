@@ -7,6 +7,7 @@ amdgpu=drivers/gpu/drm/amd/amdgpu
 copy=$OUT/project	# where a mutant is made
 batch=/build/igt-tests/amd_userptr_batch
 userq=/build/igt-tests/amd_userptr_userq
+map=/build/igt-tests/amd_userptr_map
 fixes=hooks/linux-7.3
 
 # name; file: the end of a name amdgpu_userptr_batch*, a path below amdgpu/, or "linux" for Linux as it
@@ -49,15 +50,18 @@ mutants()
 	freed-queue-runs|$fixes/*eviction-does-not-find*|s/^+\t\tif (amdgpu_userq_stop(queue))$/+\t\tif (false)/|||$userq --run-subtest free-referenced-*
 	fence-drivers-dropped|$fixes/*report-a-restore*|s/^+\t\tif (xa_alloc(&userq->fence_drv_xa, /+\t\tif (1 ?: xa_alloc(\&userq->fence_drv_xa, /|||$userq --run-subtest missing-wait-*
 	unfinished-work-waited-for|$fixes/*ends-with-the-device*|s/^+\t\tamdgpu_userq_fence_driver_force_completion(queue);$/+\t\t;/|||${batch}_device --run-subtest unbind-queue-*
-	mapped-late|$fixes/*mapped-late*|s/^+\treturn !amdgpu_evf_mgr_is_evicted(&fpriv->evf_mgr);$/+\treturn false;/; s/^+\tdma_fence_wait(ev_fence, false);$/+\t;/|||$userq --run-subtest map-late-*
+	mapped-late|$fixes/*mapped-late*|s/^+\treturn bo && amdgpu_ttm_tt_is_userptr(bo->tbo\.ttm);$/+\treturn false;/; s/^+\tdma_fence_wait(ev_fence, false);$/+\t;/|||$userq --run-subtest map-late-*
+	cleared-beside-queues|$fixes/*what-they-still-use*|drop||fault|$map --run-subtest beside-*
 	restored-in-reset|$fixes/*no-restore-during-a-reset*|drop||absent|${batch}_userq_reset --run-subtest reset-restoring-sdma
-	restored-asleep|$fixes/*system-resume*|s/^+\tif (READ_ONCE(uq_mgr->adev->userq_suspended))$/+\tif (false)/|||${batch}_userq_reset --run-subtest sleep-devices-idle-*
+	restored-asleep|$fixes/*system-resume*|s/^+\tif (READ_ONCE(uq_mgr->adev->userq_suspended)) {$/+\tif (false) {/|||${batch}_userq_reset --run-subtest sleep-devices-idle-*
 	evicted-queues-resumed|$fixes/*system-resume*|s/^+\t\tif (amdgpu_userq_is_evicted(uqm))$/+\t\tif (false)/|||${batch}_userq_reset --run-subtest sleep-devices-gone-*
 	linux-follow|linux|||fault|$userq --run-subtest follow-one-*
 	linux-storm|linux||||$userq --run-subtest storm-dontneed-sdma
 	linux-replace|linux||--module-args "$module dpm=1 user_queue=1 vm_update_mode=3"|stale|$userq --run-subtest replace-*
 	linux-no-dpm|linux||--module-args "$module dpm=0 user_queue=1"||$userq --run-subtest bo-first-sdma
 	linux-map-late|linux||||$userq --run-subtest map-late-changed-*
+	linux-unlisted|linux||||$map --run-subtest unlisted-*
+	linux-wptr|linux||||$map --run-subtest wptr-novalidate-sdma
 	linux-missing|linux||||$userq --run-subtest missing-signal-*
 	linux-free-referenced|linux||||$userq --run-subtest free-referenced-*
 	linux-many|linux||||$userq --run-subtest many-64-novalidate-sdma

@@ -16,12 +16,14 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "igt.h"
 #include "lib/amdgpu/amd_userptr_batch_life.h"
+#include "lib/amdgpu/amd_userptr_raw.h"
 
 IGT_TEST_DESCRIPTION("Batch userptr BOs end with the process, the file, the handle "
 		     "or the memory, in any order, and belong to one process only");
@@ -702,6 +704,84 @@ static void cow(struct batch_gpu *gpu, const struct cow *cow,
 		igt_skip("the GPU is too fast to be caught at work\n");
 }
 
+/**
+ * SUBTEST: listed-%s
+ * Description: A list of BOs that was made before the batch was closed is still good for
+ *	submissions: %arg[1].
+ *
+ * arg[1]:
+ *
+ * @unmapped:			the batch was never mapped
+ * @used:			jobs have used it
+ * @changed:			jobs have used it, and its memory has changed since
+ */
+static const struct listed {
+	const char *name;
+	bool used;
+	bool changed;
+} listeds[] = {
+	{ "unmapped" },
+	{ "used", true },
+	{ "changed", true, true },
+};
+
+/* as raw_submit(), but with a list that the kernel keeps */
+static int submit_with_list(struct raw *raw, uint32_t list)
+{
+	struct raw_job job;
+	uint64_t ib = (uintptr_t)&job.chunks[1];
+	union drm_amdgpu_cs args = {
+		.in.ctx_id = raw->ctx,
+		.in.bo_list_handle = list,
+		.in.num_chunks = 1,
+		.in.chunks = (uintptr_t)&ib,
+	};
+
+	/* NOPs */
+	memset(raw->gpu->ib.cpu, 0, 64);
+	raw_job_init(&job, raw->gpu, NULL, AMDGPU_HW_IP_DMA, 16);
+	return ioctl(raw->gpu->fd, DRM_IOCTL_AMDGPU_CS, &args) ? -errno : 0;
+}
+
+static void listed(struct batch_gpu *gpu, const struct listed *row)
+{
+	static const struct batch_layout layout = { 8, 2, 1, 1, BATCH_ANON, BATCH_SHUFFLED };
+	struct batch_pieces *pieces = batch_pieces_alloc(&layout);
+	union drm_amdgpu_bo_list list;
+	struct batch_bo bo;
+	struct raw_job job;
+	struct raw raw;
+	int i, r;
+
+	raw_init(&raw, gpu);
+	batch_fill(pieces, OLD);
+	batch_create(gpu, pieces, BATCH_RW, &bo);
+	if (row->used) {
+		batch_map(gpu, &bo);
+		batch_read_check(gpu, &bo, OLD);
+	}
+	raw_job_init(&job, gpu, &bo, AMDGPU_HW_IP_DMA, 16);
+	list.in = job.list;
+	list.in.operation = AMDGPU_BO_LIST_OP_CREATE;
+	do_ioctl(gpu->fd, DRM_IOCTL_AMDGPU_BO_LIST, &list);
+	batch_destroy(gpu, &bo);
+	if (row->changed)
+		replace(pieces);
+
+	for (i = 0; i < 3; i++) {
+		do {
+			r = submit_with_list(&raw, list.out.list_handle);
+		} while (r == -EAGAIN || r == -EINTR);
+		igt_assert_eq(r, 0);
+	}
+
+	list.in.list_handle = list.out.list_handle;
+	list.in.operation = AMDGPU_BO_LIST_OP_DESTROY;
+	do_ioctl(gpu->fd, DRM_IOCTL_AMDGPU_BO_LIST, &list);
+	raw_fini(&raw);
+	batch_pieces_free(pieces);
+}
+
 int igt_main()
 {
 	struct batch_gpu gpu;
@@ -731,6 +811,12 @@ int igt_main()
 			igt_subtest_f("order-%s-%s", orders[i].name, works[k].name)
 				order(&gpu, &orders[i], &works[k]);
 		}
+	}
+
+	for (i = 0; i < ARRAY_SIZE(listeds); i++) {
+		igt_describe("A list has a BO that was closed");
+		igt_subtest_f("listed-%s", listeds[i].name)
+			listed(&gpu, &listeds[i]);
 	}
 
 	for (i = 0; i < ARRAY_SIZE(inherits); i++) {

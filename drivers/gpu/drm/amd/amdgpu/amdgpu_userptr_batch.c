@@ -115,6 +115,7 @@ struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo)
  * amdgpu_userptr_batch_check - may the GPU run with these pages?
  *
  * @bo: BO with a batch
+ * @bo_va: its place in the VM, or NULL if its handle was closed since it came into the list
  * @bad: a BO before it in the list of the submission was not valid
  *
  * The notifier lock is held from before the call until the fence of the job is
@@ -130,12 +131,17 @@ struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo)
  * Returns: 0 if every range is BOUND, otherwise %AMDGPU_USERPTR_BATCH_CHANGED, and with it
  * %AMDGPU_USERPTR_BATCH_STARVED if all submissions of the last second failed
  */
-unsigned int amdgpu_userptr_batch_check(struct amdgpu_bo *bo, bool bad)
+unsigned int amdgpu_userptr_batch_check(struct amdgpu_bo *bo, struct amdgpu_bo_va *bo_va,
+					bool bad)
 {
 	unsigned long timeout = msecs_to_jiffies(AMDGPU_USERPTR_BATCH_TIMEOUT);
 	struct amdgpu_userptr_batch *batch = bo->userptr_batch;
 
 	lockdep_assert_held(&batch->adev->notifier_lock);
+
+	/* No job of this VM reaches it, and nobody will ever bind it again */
+	if (!bo_va)
+		return 0;
 
 	if (amdgpu_userptr_ranges_clean(&batch->ranges) &&
 	    !amdgpu_userptr_batch_inject(batch)) {
@@ -167,31 +173,6 @@ unsigned int amdgpu_userptr_batch_check(struct amdgpu_bo *bo, bool bad)
 bool amdgpu_userptr_batch_faulted(struct amdgpu_bo *bo)
 {
 	return !READ_ONCE(bo->userptr_batch->ranges.num[AMDGPU_USERPTR_DIRTY]);
-}
-
-/**
- * amdgpu_userptr_batch_lock - keep notifiers away from the list of VM mappings
- *
- * @bo: any BO or NULL
- *
- * Notifiers of a batch go through &amdgpu_bo.vm_bo without a reservation, so
- * whoever takes an element out of it has to hold the notifier lock.
- */
-void amdgpu_userptr_batch_lock(struct amdgpu_bo *bo)
-{
-	if (bo && bo->userptr_batch)
-		mutex_lock(&bo->userptr_batch->adev->notifier_lock);
-}
-
-/**
- * amdgpu_userptr_batch_unlock - counterpart of amdgpu_userptr_batch_lock
- *
- * @bo: the same BO
- */
-void amdgpu_userptr_batch_unlock(struct amdgpu_bo *bo)
-{
-	if (bo && bo->userptr_batch)
-		mutex_unlock(&bo->userptr_batch->adev->notifier_lock);
 }
 
 /**

@@ -46,12 +46,11 @@ void amdgpu_userptr_batch_fini(struct amdgpu_bo *bo);
 struct mm_struct *amdgpu_userptr_batch_mm(struct amdgpu_bo *bo);
 int amdgpu_userptr_batch_fault(struct amdgpu_bo *bo, u32 *bad_range);
 int amdgpu_userptr_batch_fault_worker(struct amdgpu_bo *bo);
-unsigned int amdgpu_userptr_batch_check(struct amdgpu_bo *bo, bool bad);
+unsigned int amdgpu_userptr_batch_check(struct amdgpu_bo *bo, struct amdgpu_bo_va *bo_va,
+					bool bad);
 bool amdgpu_userptr_batch_faulted(struct amdgpu_bo *bo);
 int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
 				   struct amdgpu_bo_va *bo_va, bool clear);
-void amdgpu_userptr_batch_lock(struct amdgpu_bo *bo);
-void amdgpu_userptr_batch_unlock(struct amdgpu_bo *bo);
 void amdgpu_userptr_batch_fdinfo(struct drm_printer *p, struct amdgpu_device *adev,
 				 struct amdgpu_vm *vm);
 void amdgpu_userptr_batch_debugfs_init(struct amdgpu_device *adev);
@@ -94,7 +93,8 @@ static inline int amdgpu_userptr_batch_fault_worker(struct amdgpu_bo *bo)
 	return -ENODEV;
 }
 
-static inline unsigned int amdgpu_userptr_batch_check(struct amdgpu_bo *bo, bool bad)
+static inline unsigned int amdgpu_userptr_batch_check(struct amdgpu_bo *bo,
+						      struct amdgpu_bo_va *bo_va, bool bad)
 {
 	return AMDGPU_USERPTR_BATCH_CHANGED;
 }
@@ -109,9 +109,6 @@ static inline int amdgpu_userptr_batch_vm_update(struct amdgpu_device *adev,
 {
 	return -ENODEV;
 }
-
-static inline void amdgpu_userptr_batch_lock(struct amdgpu_bo *bo) {}
-static inline void amdgpu_userptr_batch_unlock(struct amdgpu_bo *bo) {}
 
 static inline void amdgpu_userptr_batch_fdinfo(struct drm_printer *p,
 					       struct amdgpu_device *adev,

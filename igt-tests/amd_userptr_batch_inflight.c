@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -593,6 +594,116 @@ static void unlisted_waits(int fd, uint32_t ip, bool unmap)
 	batch_owner_fini(&o);
 }
 
+/**
+ * SUBTEST: killed-%s
+ * Description: A process that shares its memory, but no files, with another one is killed
+ *	while a job is in flight that uses %arg[1] without listing it. The memory stays
+ *	until the job is done: the other process waits when it gives it back.
+ *
+ * arg[1]:
+ *
+ * @batch:			a batch
+ * @userptr:			a userptr BO
+ */
+struct killed {
+	int fd;
+	bool batch;
+	struct batch_pieces *pieces;
+	int working;
+	/* the thread that gives the memory back */
+	int go;
+	int tid;
+	int done;
+};
+
+static int killed_main(void *data)
+{
+	struct killed *k = data;
+	struct drm_amdgpu_gem_userptr args = {
+		.addr = k->pieces->ranges[0].addr,
+		.size = k->pieces->size,
+		.flags = BATCH_RW,
+	};
+	struct batch_bo bo = { .size = k->pieces->size };
+	struct batch_gpu gpu;
+	uint64_t fence;
+
+	batch_gpu_init(&gpu, drm_reopen_driver(k->fd), k->pieces->size);
+	if (k->batch) {
+		batch_create(&gpu, k->pieces, BATCH_RW, &bo);
+	} else {
+		do_ioctl(gpu.fd, DRM_IOCTL_AMDGPU_GEM_USERPTR, &args);
+		bo.handle = args.handle;
+	}
+	batch_map(&gpu, &bo);
+	batch_read_check(&gpu, &bo, OLD);
+	amd_engine_hold(ENGINE);
+	igt_assert_eq(__batch_submit(&gpu, NULL, bo.va, gpu.staging.va, bo.size, 1, &fence), 0);
+	amd_engine_wait_held(ENGINE);
+	__atomic_store_n(&k->working, 1, __ATOMIC_RELEASE);
+	for (;;)
+		pause();
+	return 0;
+}
+
+static void *give_back(void *data)
+{
+	struct killed *k = data;
+
+	while (!__atomic_load_n(&k->go, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	__atomic_store_n(&k->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
+	do_or_die(munmap(batch_range_ptr(k->pieces, 0), batch_range_size(k->pieces, 0)));
+	__atomic_store_n(&k->done, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void killed(int fd, bool batch)
+{
+	static const struct batch_layout one = { 1, 16, 0, 1, BATCH_ANON, BATCH_ASCENDING };
+	const size_t size = 1 << 20;
+	struct killed k = { .fd = fd, .batch = batch };
+	void *stack = malloc(size);
+	bool exited = false, blocked = false;
+	pthread_t thread;
+	int i, tid;
+	pid_t pid;
+
+	amd_engine_require(ENGINE);
+	igt_assert(stack);
+	k.pieces = batch_pieces_alloc(&one);
+	batch_fill(k.pieces, OLD);
+	do_or_die(pthread_create(&thread, NULL, give_back, &k));
+	igt_set_timeout(HANG_SECONDS, "a process that is killed");
+	pid = clone(killed_main, (char *)stack + size, CLONE_VM | SIGCHLD, &k);
+	igt_assert(pid > 0);
+	while (!__atomic_load_n(&k.working, __ATOMIC_ACQUIRE)) {
+		igt_assert_eq(waitpid(pid, NULL, WNOHANG), 0);
+		usleep(1000);
+	}
+	do_or_die(kill(pid, SIGKILL));
+	/* it has closed its file then, or is about to, if the job is waited for */
+	for (i = 0; i < 5000 && !exited && !amd_task_blocked(pid, WAIT); i++) {
+		exited = waitpid(pid, NULL, WNOHANG) == pid;
+		usleep(1000);
+	}
+
+	__atomic_store_n(&k.go, 1, __ATOMIC_RELEASE);
+	do {
+		usleep(1000);
+		tid = __atomic_load_n(&k.tid, __ATOMIC_ACQUIRE);
+		blocked = tid && amd_task_blocked(tid, WAIT);
+	} while (!blocked && !__atomic_load_n(&k.done, __ATOMIC_ACQUIRE));
+	amd_engine_release(ENGINE);
+	do_or_die(pthread_join(thread, NULL));
+	if (!exited)
+		igt_assert_eq(waitpid(pid, NULL, 0), pid);
+	igt_reset_timeout();
+	igt_assert_f(blocked, "the memory was given back while a job used it\n");
+	batch_pieces_free(k.pieces);
+	free(stack);
+}
+
 int igt_main()
 {
 	unsigned int e, d, m;
@@ -621,6 +732,10 @@ int igt_main()
 	for (e = 0; e < ARRAY_SIZE(unlisted); e++)
 		igt_subtest_f("unmapped-%s", unlisted[e].name)
 			unlisted_waits(fd, unlisted[e].ip, true);
+
+	for (e = 0; e < 2; e++)
+		igt_subtest_f("killed-%s", e ? "userptr" : "batch")
+			killed(fd, !e);
 
 	igt_fixture()
 		drm_close_driver(fd);

@@ -51,7 +51,6 @@ mutants()
 	fence-drivers-dropped|$fixes/*report-a-restore*|s/^+\t\tif (xa_alloc(&userq->fence_drv_xa, /+\t\tif (1 ?: xa_alloc(\&userq->fence_drv_xa, /|||$userq --run-subtest missing-wait-*
 	unfinished-work-waited-for|$fixes/*ends-with-the-device*|s/^+\t\tamdgpu_userq_fence_driver_force_completion(queue);$/+\t\t;/|||${batch}_device --run-subtest unbind-queue-*
 	mapped-late|$fixes/*mapped-late*|s/^+\treturn bo && amdgpu_ttm_tt_is_userptr(bo->tbo\.ttm);$/+\treturn false;/; s/^+\tdma_fence_wait(ev_fence, false);$/+\t;/|||$userq --run-subtest map-late-*
-	killed-not-waited-for|$fixes/*not-forgotten*|s/^+\t\tamdgpu_gem_wait_for_vm(vm, bo);$/+\t\t;/|||${batch}_inflight --run-subtest killed-*
 	cleared-beside-queues|$fixes/*what-they-still-use*|drop||fault|$map --run-subtest beside-*
 	restored-in-reset|$fixes/*no-restore-during-a-reset*|drop||absent|${batch}_userq_reset --run-subtest reset-restoring-sdma
 	restored-asleep|$fixes/*system-resume*|s/^+\tif (READ_ONCE(uq_mgr->adev->userq_suspended)) {$/+\tif (false) {/|||${batch}_userq_reset --run-subtest sleep-devices-idle-*

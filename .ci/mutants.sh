@@ -50,7 +50,7 @@ mutants()
 	freed-queue-runs|$fixes/*eviction-does-not-find*|s/^+\t\tif (amdgpu_userq_stop(queue))$/+\t\tif (false)/|||$userq --run-subtest free-referenced-*
 	fence-drivers-dropped|$fixes/*report-a-restore*|s/^+\t\tif (xa_alloc(&userq->fence_drv_xa, /+\t\tif (1 ?: xa_alloc(\&userq->fence_drv_xa, /|||$userq --run-subtest missing-wait-*
 	unfinished-work-waited-for|$fixes/*ends-with-the-device*|s/^+\t\tamdgpu_userq_fence_driver_force_completion(queue);$/+\t\t;/|||${batch}_device --run-subtest unbind-queue-*
-	mapped-late|$fixes/*mapped-late*|s/^+\treturn bo && amdgpu_ttm_tt_is_userptr(bo->tbo\.ttm);$/+\treturn false;/; s/^+\tdma_fence_wait(ev_fence, false);$/+\t;/|||$userq --run-subtest map-late-*
+	mapped-late|$fixes/*mapped-late*|s/^+\t\tif (amdgpu_userq_must_restore(vm, bo_va->base\.bo))$/+\t\tif (false)/; s/^+\tdma_fence_wait(ev_fence, false);$/+\t;/|||$userq --run-subtest map-late-*
 	cleared-beside-queues|$fixes/*what-they-still-use*|drop||fault|$map --run-subtest beside-*
 	restored-in-reset|$fixes/*no-restore-during-a-reset*|drop||absent|${batch}_userq_reset --run-subtest reset-restoring-sdma
 	restored-asleep|$fixes/*system-resume*|s/^+\tif (READ_ONCE(uq_mgr->adev->userq_suspended)) {$/+\tif (false) {/|||${batch}_userq_reset --run-subtest sleep-devices-idle-*

@@ -20,12 +20,17 @@ static const struct {
 	{ 0xD000, 0xDFFF },
 };
 
+static bool is_privileged(const struct pm4_run *run)
+{
+	return !run->client.vmid && !run->env->user;
+}
+
 bool pm4_reg_allowed(struct pm4_run *run, uint32_t reg)
 {
 	char name[64];
 	size_t i;
 
-	if (!run->client.vmid && !run->env->user)
+	if (is_privileged(run))
 		return true;
 	for (i = 0; i < ARRAY_SIZE(open_regs); i++)
 		if (reg >= open_regs[i].first && reg <= open_regs[i].last)
@@ -37,11 +42,16 @@ bool pm4_reg_allowed(struct pm4_run *run, uint32_t reg)
 
 /*
  * State for shaders, which nothing here looks at, is stored without side
- * effects: the lists are long and the registers many.
+ * effects: the lists are long and the registers many. What the driver's own
+ * rings say of configuration registers counts as if it had written to them.
  */
 static int set_state(struct pm4_run *run, const uint32_t *p, uint32_t n,
 		     uint32_t start, uint32_t end)
 {
+	bool is_config = start == PACKET3_SET_CONFIG_REG_START ||
+			 start == PACKET3_SET_UCONFIG_REG_START;
+	void (*set)(struct vgpu *, uint32_t, uint32_t) =
+		is_config && is_privileged(run) ? vgpu_reg_write : vgpu_reg_poke;
 	uint32_t reg = start + (p[0] & 0xFFFF), i;
 
 	if (reg >= end || n - 1 > end - reg)
@@ -49,7 +59,7 @@ static int set_state(struct pm4_run *run, const uint32_t *p, uint32_t n,
 	for (i = 1; i < n; i++, reg++) {
 		if (!pm4_reg_allowed(run, reg))
 			return -EPERM;
-		vgpu_reg_poke(run->dev, reg, p[i]);
+		set(run->dev, reg, p[i]);
 	}
 	return 0;
 }

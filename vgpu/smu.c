@@ -49,6 +49,7 @@ struct smu {
 	uint32_t message;	/* to be executed, or 0 */
 	bool busy, stop;
 	uint64_t tables;	/* of the driver, for metrics: an address of VMID 0 */
+	uint32_t ppt_w;		/* power limit, which nothing here comes near to */
 };
 
 static uint32_t argument(struct smu *s, unsigned int i)
@@ -125,11 +126,16 @@ static uint32_t execute(struct smu *s, uint32_t message)
 		answer(s, SMU_SYSTEM_METRICS_TABLE_VERSION);
 		return PPSMC_Result_OK;
 	case PPSMC_MSG_GetPptLimit:
-		answer(s, POWER_W);
+		answer(s, s->ppt_w);
 		return PPSMC_Result_OK;
 	case PPSMC_MSG_GetEnabledSmuFeatures:
 		for (i = 0; i < ARGUMENTS; i++)
 			vgpu_reg_poke(s->dev, ARGUMENT + i, 0);
+		return PPSMC_Result_OK;
+	case PPSMC_MSG_SetPptLimit:
+		if (argument(s, 0) > POWER_W)
+			return PPSMC_Result_CmdRejectedPrereq;
+		s->ppt_w = argument(s, 0);
 		return PPSMC_Result_OK;
 	case PPSMC_MSG_SetDriverDramAddr:
 		s->tables = (uint64_t)argument(s, 1) << 32 | argument(s, 0);
@@ -148,8 +154,7 @@ static uint32_t execute(struct smu *s, uint32_t message)
 	/* Where a log could be written. */
 	case PPSMC_MSG_SetToolsDramAddr:
 	case PPSMC_MSG_DramLogSetDramAddr:
-	/* Limits of what does not change. */
-	case PPSMC_MSG_SetPptLimit:
+	/* Limits of clocks, which do not change. */
 	case PPSMC_MSG_SetSoftMaxByFreq:
 	case PPSMC_MSG_SetSoftMinGfxClk:
 	case PPSMC_MSG_SetSoftMaxGfxClk:
@@ -230,6 +235,7 @@ static void reset(struct vgpu *dev, void *priv)
 	while (s->busy)
 		pthread_cond_wait(&s->idle, &s->lock);
 	s->tables = 0;
+	s->ppt_w = POWER_W;
 	pthread_mutex_unlock(&s->lock);
 	vgpu_reg_poke(dev, RESPONSE, PPSMC_Result_OK);
 }
@@ -258,6 +264,7 @@ static int init(struct vgpu *dev, void **priv)
 	if (!s)
 		return -ENOMEM;
 	s->dev = dev;
+	s->ppt_w = POWER_W;
 	r = vgpu_reg_register(dev, ranges, ARRAY_SIZE(ranges), s);
 	if (r)
 		goto err_free;

@@ -66,6 +66,35 @@ static void messages(void)
 	fake_host_destroy(h);
 }
 
+/* A limit that was set is the one that is read, until a reset. */
+static void power_limit(void)
+{
+	static const struct {
+		const char *name;
+		uint32_t set, response, limit;
+	} rows[] = {
+		{ "lower", 60, 1, 60 },
+		{ "beyond the highest", 101, 0xfd, 60 },
+		{ "back", 100, 1, 100 },
+		{ "none", 0, 1, 0 },
+	};
+	struct fake_host *h = fake_host_create(blocks, 4096, 4096, false);
+	size_t i;
+
+	REQUIRE(h);
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		test_row(rows[i].name);
+		CHECK_EQ(send(h, PPSMC_MSG_SetPptLimit, rows[i].set, 0), rows[i].response);
+		CHECK_EQ(send(h, PPSMC_MSG_GetPptLimit, UNTOUCHED, 0), 1);
+		CHECK_EQ(vgpu_reg_read(h->dev, ARG), rows[i].limit);
+	}
+	test_row("reset");
+	vgpu_reset(h->dev);
+	CHECK_EQ(send(h, PPSMC_MSG_GetPptLimit, UNTOUCHED, 0), 1);
+	CHECK_EQ(vgpu_reg_read(h->dev, ARG), 100);
+	fake_host_destroy(h);
+}
+
 static void tables(void)
 {
 	static const struct {
@@ -126,6 +155,7 @@ static void impatient(void)
 
 static const struct test_case cases[] = {
 	{ "messages", messages },
+	{ "power-limit", power_limit },
 	{ "tables", tables },
 	{ "impatient", impatient },
 };

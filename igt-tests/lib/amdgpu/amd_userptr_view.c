@@ -197,20 +197,23 @@ static void fork_write(struct view *v, unsigned int step, uint32_t seed)
 	close(written[1]);
 }
 
+/* Each call evicts the queues, which takes a debugging kernel a second. */
+static unsigned int swap_step(unsigned int step)
+{
+	return step > 1 && batch_kernel_is_slow() ? step * 8 : step;
+}
+
 /* With queues that are restored the pages are soon back. */
 static void swap_out(struct view *v, unsigned int step, uint32_t seed)
 {
-	unsigned int i;
+	unsigned int i, every = swap_step(step);
 
 	/* all in one call: the queues may be restored between two */
 	if (step == 1) {
 		kinds_page_out_once(v->pieces->base, v->pieces->span);
 		return;
 	}
-	/* Each call evicts the queues, which takes a debugging kernel a second. */
-	if (batch_kernel_is_slow())
-		step *= 8;
-	for (i = 0; i < v->pieces->layout.num_ranges; i += step)
+	for (i = 0; i < v->pieces->layout.num_ranges; i += every)
 		kinds_page_out_once(batch_range_ptr(v->pieces, i),
 				    batch_range_size(v->pieces, i));
 }
@@ -267,6 +270,8 @@ unsigned int view_changed(const struct view *v, const struct view_change *change
 {
 	unsigned int n = v->pieces->layout.num_ranges;
 
+	if (change->swap)
+		step = swap_step(step);
 	return change->all ? n : (n + step - 1) / step;
 }
 

@@ -27,6 +27,8 @@ ALWAYS = ("yardstick", "bare-all", "bare-mprotect", "bare-mmap", "register", "un
 # Sums, and differences from the same round without any BO
 SUMS = {
     "setup": ("create and map", ("arrange", "create", "map")),
+    # The page tables of a userptr are written by the first submission, those of a batch before
+    "ready": ("create, map and first submission", ("arrange", "create", "map", "first")),
     "end": ("teardown", ("teardown", "release")),
 }
 DIFFERENCES = {
@@ -151,7 +153,7 @@ def table(head, rows):
     return "\n".join([line(head), rule] + [line(r) for r in rows])
 
 
-LIFE = ("setup", "submit", "one-submit", "all-submit", "each-submit", "end")
+LIFE = ("setup", "ready", "submit", "one-submit", "all-submit", "each-submit", "end")
 THREE = ("batch", "singles", "contiguous")
 
 
@@ -264,7 +266,8 @@ def span(s):
 def alias(s):
     """The linear alias in user space."""
     rows, notes = [], []
-    for cost, text in (("setup", "alias + create + map"), ("submit", None), ("one-submit", None),
+    for cost, text in (("setup", "alias + create + map"), ("ready", "the same + first submission"),
+                       ("submit", None), ("one-submit", None),
                        ("all", None), ("all-submit", None), ("each", None), ("end", "teardown")):
         for n in s.sizes:
             rows.append([f"{text or s.data['costs'][cost]}, {n}"] +

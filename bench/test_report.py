@@ -70,6 +70,7 @@ class Bench(unittest.TestCase):
         # create and map; the alias has a third part
         self.assertEqual(time["batch", 16, "setup"]["us"]["median"], 128.0)
         self.assertEqual(time["alias", 16, "setup"]["us"]["median"], 129.0)
+        self.assertEqual(time["batch", 16, "ready"]["us"]["median"], 192.0)
         self.assertEqual(time["batch", 16, "all-extra"]["us"]["median"], 32.0)
         present = {(p["case"], p["ranges"]): p["median"] for p in d["present"]}
         self.assertEqual((present["batch", 256], present["span", 256]), (256, 512))
@@ -89,7 +90,7 @@ class Bench(unittest.TestCase):
     def test_every_table_has_every_size(self):
         self.report(samples())
         tables = re.split(r"\n#+ ", self.read("bench.md"))
-        for title in ("Create and map", "Submission", "Cost per range", "Walk", "What the rest",
+        for title in ("Create and map", "Create, map and first", "Submission", "Cost per range", "Walk", "What the rest",
                       "A change between", "A linear alias"):
             part = [t for t in tables if title.lower() in t.split("\n")[0].lower()]
             self.assertTrue(part, title)

@@ -8,6 +8,7 @@ copy=$OUT/project	# where a mutant is made
 batch=/build/igt-tests/amd_userptr_batch
 userq=/build/igt-tests/amd_userptr_userq
 map=/build/igt-tests/amd_userptr_map
+evict=/build/igt-tests/amd_userptr_evict
 fixes=hooks/linux-7.3
 
 # name; file: the end of a name amdgpu_userptr_batch*, a path below amdgpu/, or "linux" for Linux as it
@@ -55,6 +56,7 @@ mutants()
 	restored-in-reset|$fixes/*no-restore-during-a-reset*|drop||absent|${batch}_userq_reset --run-subtest reset-restoring-sdma
 	restored-asleep|$fixes/*system-resume*|s/^+\tif (READ_ONCE(uq_mgr->adev->userq_suspended)) {$/+\tif (false) {/|||${batch}_userq_reset --run-subtest sleep-devices-idle-*
 	evicted-queues-resumed|$fixes/*system-resume*|s/^+\t\tif (amdgpu_userq_is_evicted(uqm))$/+\t\tif (false)/|||${batch}_userq_reset --run-subtest sleep-devices-gone-*
+	moved-tables-not-flushed|$fixes/*have-moved*|drop||stale|$evict --run-subtest queue-tables-waiting-*
 	linux-follow|linux|||fault|$userq --run-subtest follow-one-*
 	linux-storm|linux||||$userq --run-subtest storm-dontneed-sdma
 	linux-replace|linux||--module-args "$module dpm=1 user_queue=1 vm_update_mode=3"|stale|$userq --run-subtest replace-*

@@ -430,7 +430,7 @@ static int after_exec(const char *value)
 
 	if (sscanf(value, "%d %u", &fd, &entry.bo_handle) != 2)
 		return 2;
-	r = amdgpu_device_initialize2(fd, false, &major, &minor, &dev);
+	r = amdgpu_device_initialize(fd, &major, &minor, &dev);
 	if (r) {
 		fprintf(stderr, "after exec: the file is not usable: %d\n", r);
 		return 3;

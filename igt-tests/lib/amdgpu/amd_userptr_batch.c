@@ -393,6 +393,11 @@ static void first_notifier(int fd)
 	do_or_die(drmCloseBufferHandle(fd, userptr.handle));
 }
 
+/* libdrm has it since 2.4.121, IGT asks for less */
+extern int amdgpu_device_initialize2(int fd, bool deduplicate_device, uint32_t *major_version,
+				     uint32_t *minor_version, amdgpu_device_handle *device_handle)
+	__attribute__((weak));
+
 static void gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size,
 		     uint64_t leave, bool rings)
 {
@@ -405,6 +410,7 @@ static void gpu_init(struct batch_gpu *gpu, int fd, uint64_t staging_size,
 	memset(gpu, 0, sizeof(*gpu));
 	gpu->fd = fd;
 	first_notifier(fd);
+	igt_require_f(amdgpu_device_initialize2, "libdrm_amdgpu is older than 2.4.121\n");
 	/* not deduplicated: in a child process the parent's is another file */
 	do_or_die(amdgpu_device_initialize2(fd, false, &major, &minor, &gpu->dev));
 	r = amdgpu_query_info(gpu->dev, AMDGPU_INFO_GEM_USERPTR_BATCH, sizeof(gpu->info), &gpu->info);

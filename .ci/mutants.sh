@@ -14,7 +14,9 @@ fixes=hooks/linux-7.3
 # name; file: the end of a name amdgpu_userptr_batch*, a path below amdgpu/, or "linux" for Linux as it
 # is, without fixes and hooks; sed's script, which must change the file, or "drop" for a patch that is
 # left out; options of ./run; what the virtual GPU must complain of (see complained), if it can; test
-# with arguments
+# with arguments.
+# A script for a patch changes added lines. If it has to change context, the context before the change
+# must not be longer than that behind it, or patch takes the hunk for one at the end of the file.
 mutants()
 {
 	# lockup_timeout as in vm/boot.sh
@@ -47,14 +49,14 @@ mutants()
 	restarted-before-restore|$fixes/*restore-BOs-with*|s/^+\tret = amdgpu_userq_update_vm(rs);$/+\tret = 0;/; s/^+\telse if (!amdgpu_userq_userptrs_valid(rs))$/+\telse if (false)/||fault|${batch}_userq --run-subtest follow-dontneed-*
 	restore-forgotten|$fixes/*restore-that-failed-again*|s/^+\t\tamdgpu_userq_retry_restore(uq_mgr);$/+\t\t;/|||${batch}_userq --run-subtest gone-alone-*
 	stale-entries-not-waited-for|_vm.c|s/? &vm->last_update :$/? \&bo_va->last_pt_update :/|||${batch}_inflight --run-subtest unlisted-*
-	clear-not-waited-for|$fixes/*to-be-cleared*|s/^+\tr = amdgpu_vm_clear_freed(adev, vm, &vm->last_update);$/+\tr = amdgpu_vm_clear_freed(adev, vm, NULL);/|||${batch}_inflight --run-subtest unmapped-*
+	clear-not-waited-for|$fixes/*what-they-still-use*|s/^ \(\tr = amdgpu_vm_clear_freed(adev, vm, \)&vm->last_update);$/-\1\&vm->last_update);\n+\1NULL);/; s/^ \(\t\treturn -EINVAL;\)$/-\1\n+\1/|||${batch}_inflight --run-subtest unmapped-*
 	freed-queue-runs|$fixes/*eviction-does-not-find*|s/^+\t\tif (amdgpu_userq_stop(queue))$/+\t\tif (false)/|||$userq --run-subtest free-referenced-*
 	fence-drivers-dropped|$fixes/*report-a-restore*|s/^+\t\tif (xa_alloc(&userq->fence_drv_xa, /+\t\tif (1 ?: xa_alloc(\&userq->fence_drv_xa, /|||$userq --run-subtest missing-wait-*
 	unfinished-work-waited-for|$fixes/*ends-with-the-device*|s/^+\t\tamdgpu_userq_fence_driver_force_completion(queue);$/+\t\t;/|||${batch}_device --run-subtest unbind-queue-*
 	mapped-late|$fixes/*mapped-late*|s/^+\t\tif (amdgpu_userq_must_restore(vm, bo_va->base\.bo))$/+\t\tif (false)/; s/^+\tdma_fence_wait(ev_fence, false);$/+\t;/|||$userq --run-subtest map-late-*
 	cleared-beside-queues|$fixes/*what-they-still-use*|drop||fault|$map --run-subtest beside-*
 	restored-in-reset|$fixes/*no-restore-during-a-reset*|drop||absent|${batch}_userq_reset --run-subtest reset-restoring-sdma
-	restored-asleep|$fixes/*system-resume*|s/^+\tif (READ_ONCE(uq_mgr->adev->userq_suspended)) {$/+\tif (false) {/|||${batch}_userq_reset --run-subtest sleep-devices-idle-*
+	restored-asleep|$fixes/*system-resume*|s/^+\tWRITE_ONCE(adev->userq_suspended, true);$/+\t;/|||${batch}_userq_reset --run-subtest sleep-devices-idle-*
 	evicted-queues-resumed|$fixes/*system-resume*|s/^+\t\tif (amdgpu_userq_is_evicted(uqm))$/+\t\tif (false)/|||${batch}_userq_reset --run-subtest sleep-devices-gone-*
 	moved-tables-not-flushed|$fixes/*have-moved*|drop||stale|$evict --run-subtest queue-tables-waiting-*
 	linux-follow|linux|||fault|$userq --run-subtest follow-one-*

@@ -200,18 +200,27 @@ igt_docs()
 	in_tree python3 .ci/igt_docs.py "$BUILD/igt-tests" igt-tests/*.c
 }
 
-# every mutant of the suite mutants still changes something
+# patches_apply PROJECT: to the kernel's files as they were
+patches_apply()
+{
+	local linux=$OUT/linux
+	rm -rf "$linux" "$linux.orig"
+	cp -r "$SRC.orig/files" "$linux" && cp "$SRC/Makefile" "$linux" &&
+		in_tree bash vm/host/sync-source "$1" "$linux"
+}
+
+# every mutant of the suite mutants still changes something, and the patches behind it apply
 mutants_apply()
 {
 	local name file script bad=0
 	# shellcheck source=.ci/mutants.sh
 	. .ci/mutants.sh
 	while IFS='|' read -r name file script _; do
-		make_mutant "$file" "$script" && continue
-		echo "$name"
+		make_mutant "$file" "$script" && { [[ $file != hooks/* ]] || patches_apply "$copy"; } && continue
+		echo "mutant $name"
 		bad=1
 	done < <(mutants)
-	rm -rf "$copy"
+	rm -rf "$copy" "$OUT/linux" "$OUT/linux.orig"
 	return $bad
 }
 

@@ -61,6 +61,8 @@ struct fuzz_target {
 	size_t (*unit)(struct fuzz_random *r, uint8_t *buf, size_t max);
 	/* Units begin at multiples of this, after the header of so many bytes. */
 	unsigned int align, header;
+	/* Units are what a queue executes: of a kept input at least one must be. */
+	bool packets;
 };
 
 extern const struct fuzz_target fuzz_regs, fuzz_gfx, fuzz_compute, fuzz_kiq,

@@ -21,6 +21,12 @@
 
 enum step { STEP_POKE = 8, STEP_RING = 9 };
 
+/* Doorbells are 8 bytes, two numbers apart. */
+static uint32_t doorbell_of(unsigned int mqd)
+{
+	return USER_DOORBELL + 2 * mqd;
+}
+
 /* One queue of each kind that ADD_QUEUE may find, and a ring full of NOPs. */
 static void write_mqds(struct fake_host *h)
 {
@@ -33,12 +39,21 @@ static void write_mqds(struct fake_host *h)
 	mes->cp_hqd_pq_base_lo = ring >> 8;
 	mes->cp_hqd_pq_base_hi = ring >> 40;
 	mes->cp_hqd_pq_control = RING_LOG2 - 1;
+	mes->cp_hqd_pq_doorbell_control = VFIELD(CP_HQD_PQ_DOORBELL_CONTROL, DOORBELL_EN, 1) |
+		VFIELD(CP_HQD_PQ_DOORBELL_CONTROL, DOORBELL_OFFSET, DOORBELL);
 	g->cp_gfx_hqd_base = PROCESS_RING >> 8;
 	g->cp_gfx_hqd_cntl = 8;
+	g->cp_rb_doorbell_control = VFIELD(CP_RB_DOORBELL_CONTROL, DOORBELL_EN, 1) |
+		VFIELD(CP_RB_DOORBELL_CONTROL, DOORBELL_OFFSET, doorbell_of(1));
 	c->cp_hqd_pq_base_lo = (PROCESS_RING + 4096) >> 8;
 	c->cp_hqd_pq_control = 8;
+	c->cp_hqd_pq_doorbell_control = VFIELD(CP_HQD_PQ_DOORBELL_CONTROL, DOORBELL_EN, 1) |
+		VFIELD(CP_HQD_PQ_DOORBELL_CONTROL, DOORBELL_OFFSET, doorbell_of(2));
 	s->sdmax_rlcx_rb_base = (PROCESS_RING + 8192) >> 8;
 	s->sdmax_rlcx_rb_cntl = VFIELD(SDMA0_QUEUE0_RB_CNTL, RB_SIZE, 9);
+	s->sdmax_rlcx_doorbell = VFIELD(SDMA0_QUEUE0_DOORBELL, ENABLE, 1);
+	s->sdmax_rlcx_doorbell_offset =
+		VFIELD(SDMA0_QUEUE0_DOORBELL_OFFSET, OFFSET, doorbell_of(3));
 }
 
 static void poke(struct fake_host *h, const uint32_t *dw)
@@ -81,14 +96,19 @@ static void run(struct fuzz_in *in)
 
 static void queue_fields(struct fuzz_random *r, union MESAPI__ADD_QUEUE *f)
 {
+	unsigned int mqd;
+
 	f->process_id = 1 + fuzz_rnd(r) % 3;
 	f->page_table_base_addr = (FUZZ_TABLES + 4096 * 4) | 1;
 	f->process_context_addr = FUZZ_FB + FUZZ_DATA + fuzz_rnd(r) % 4 * 64;
 	f->gang_context_addr = FUZZ_FB + FUZZ_DATA + fuzz_rnd(r) % 4 * 64;
-	f->doorbell_offset = USER_DOORBELL + fuzz_rnd(r) % 8;
 	f->queue_type = fuzz_rnd(r) % 4;
-	f->mqd_addr = FUZZ_FB + MQD(f->queue_type == MES_QUEUE_TYPE_GFX ? 1 :
-				    f->queue_type == MES_QUEUE_TYPE_COMPUTE ? 2 : 3);
+	mqd = f->queue_type == MES_QUEUE_TYPE_GFX ? 1 :
+	      f->queue_type == MES_QUEUE_TYPE_COMPUTE ? 2 : 3;
+	f->mqd_addr = FUZZ_FB + MQD(mqd);
+	/* One queue hears only the doorbell that its MQD has. */
+	f->doorbell_offset = fuzz_rnd(r) % 4 ? doorbell_of(mqd) :
+			     USER_DOORBELL + fuzz_rnd(r) % 8;
 	f->wptr_addr = FUZZ_GART + fuzz_rnd(r) % 16 * 8;
 	f->is_gang_suspended = fuzz_rnd(r) % 8 == 0;
 	f->map_legacy_kq = fuzz_rnd(r) % 4 == 0;
@@ -180,4 +200,5 @@ static size_t unit(struct fuzz_random *r, uint8_t *buf, size_t max)
 
 const struct fuzz_target fuzz_mes = {
 	.name = "mes", .run = run, .unit = unit, .align = FRAME, .header = 4,
+	.packets = true,
 };

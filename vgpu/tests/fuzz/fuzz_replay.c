@@ -24,6 +24,7 @@ static void run_file(const struct fuzz_target *t, const char *path)
 	CHECK(feof(f) || fgetc(f) == EOF);	/* none is longer */
 	fclose(f);
 	t->run(&in);
+	CHECK(!t->packets || fuzz_queues_packets());
 }
 
 static unsigned int run_folder(const struct fuzz_target *t)

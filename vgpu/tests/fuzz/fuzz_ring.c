@@ -25,7 +25,8 @@
 #define CHOOSE_USER	(1u << 1)	/* a process's queue, in VMID 1 */
 #define CHOOSE_AGAIN	(1u << 2)	/* unmap half-way, and map again */
 
-static void write_mqd(struct fake_host *h, enum vgpu_engine engine, uint64_t base)
+static void write_mqd(struct fake_host *h, enum vgpu_engine engine, uint64_t base,
+		      uint32_t doorbell)
 {
 	void *at = h->vram + FUZZ_MQD;
 	struct v11_gfx_mqd *g = at;
@@ -37,6 +38,8 @@ static void write_mqd(struct fake_host *h, enum vgpu_engine engine, uint64_t bas
 		g->cp_gfx_hqd_base = base >> 8;
 		g->cp_gfx_hqd_base_hi = base >> 40;
 		g->cp_gfx_hqd_cntl = RING_LOG2 - 1;
+		g->cp_rb_doorbell_control = VFIELD(CP_RB_DOORBELL_CONTROL, DOORBELL_EN, 1) |
+			VFIELD(CP_RB_DOORBELL_CONTROL, DOORBELL_OFFSET, doorbell);
 		g->fence_address_lo = FUZZ_DATA;
 		g->fence_address_hi = FUZZ_FB >> 32;
 		break;
@@ -44,6 +47,9 @@ static void write_mqd(struct fake_host *h, enum vgpu_engine engine, uint64_t bas
 		c->cp_hqd_pq_base_lo = base >> 8;
 		c->cp_hqd_pq_base_hi = base >> 40;
 		c->cp_hqd_pq_control = RING_LOG2 - 1;
+		c->cp_hqd_pq_doorbell_control =
+			VFIELD(CP_HQD_PQ_DOORBELL_CONTROL, DOORBELL_EN, 1) |
+			VFIELD(CP_HQD_PQ_DOORBELL_CONTROL, DOORBELL_OFFSET, doorbell);
 		c->fence_address_lo = FUZZ_DATA;
 		c->fence_address_hi = FUZZ_FB >> 32;
 		break;
@@ -51,6 +57,9 @@ static void write_mqd(struct fake_host *h, enum vgpu_engine engine, uint64_t bas
 		s->sdmax_rlcx_rb_base = base >> 8;
 		s->sdmax_rlcx_rb_base_hi = base >> 40;
 		s->sdmax_rlcx_rb_cntl = VFIELD(SDMA0_QUEUE0_RB_CNTL, RB_SIZE, RING_LOG2);
+		s->sdmax_rlcx_doorbell = VFIELD(SDMA0_QUEUE0_DOORBELL, ENABLE, 1);
+		s->sdmax_rlcx_doorbell_offset =
+			VFIELD(SDMA0_QUEUE0_DOORBELL_OFFSET, OFFSET, doorbell);
 		s->sdmax_rlcx_f32_dbg0 = FUZZ_DATA;
 		s->sdmax_rlcx_f32_dbg1 = FUZZ_FB >> 32;
 	}
@@ -99,10 +108,10 @@ static void ring(struct fuzz_in *in, enum vgpu_engine engine, bool kiq)
 	memcpy(h->ram + FUZZ_IB, h->vram + FUZZ_IB, RING_BYTES - half * 4);
 	if (kiq) {
 		/* What MAP_QUEUES finds: one of each kind, a page apart. */
-		write_mqd(h, VGPU_ENGINE_COMPUTE, FUZZ_FB + FUZZ_IB);
+		write_mqd(h, VGPU_ENGINE_COMPUTE, FUZZ_FB + FUZZ_IB, DOORBELL + 1);
 		start_kiq(h);
 	} else {
-		write_mqd(h, engine, base);
+		write_mqd(h, engine, base, DOORBELL);
 		vgpu_engine_map(h->dev, engine, &m);
 	}
 	fuzz_queues_run();
@@ -273,13 +282,17 @@ static size_t sdma_unit(struct fuzz_random *r, uint8_t *buf, size_t max)
 
 const struct fuzz_target fuzz_gfx = {
 	.name = "gfx", .run = run_gfx, .unit = gfx_unit, .align = 4, .header = 4,
+	.packets = true,
 };
 const struct fuzz_target fuzz_compute = {
 	.name = "compute", .run = run_compute, .unit = gfx_unit, .align = 4, .header = 4,
+	.packets = true,
 };
 const struct fuzz_target fuzz_kiq = {
 	.name = "kiq", .run = run_kiq, .unit = kiq_unit, .align = 4, .header = 4,
+	.packets = true,
 };
 const struct fuzz_target fuzz_sdma = {
 	.name = "sdma", .run = run_sdma, .unit = sdma_unit, .align = 4, .header = 4,
+	.packets = true,
 };

@@ -75,7 +75,7 @@ static void unlisted(int fd, const struct unlisted *row)
 	struct batch_gpu gpu;
 	void *file;
 
-	batch_gpu_init(&gpu, drm_reopen_driver(fd), pieces->size);
+	batch_gpu_init_rings(&gpu, drm_reopen_driver(fd), pieces->size);
 	batch_fill(pieces, OLD);
 	do_ioctl(gpu.fd, DRM_IOCTL_AMDGPU_GEM_USERPTR, &args);
 	first.handle = late.handle = args.handle;

@@ -13,6 +13,7 @@
 #include "mmhub/mmhub_3_0_0_offset.h"
 #include "oss/osssys_6_0_0_offset.h"
 #include "oss/osssys_6_0_0_sh_mask.h"
+#include "v11_structs.h"
 
 #define PTE_VALID	(1ull << 0)
 #define PTE_SYSTEM	(1ull << 1)
@@ -212,6 +213,29 @@ void fuzz_host_end(struct fake_host *h)
 	vgpu_reset(h->dev);
 	memset(h->ram, 0, FUZZ_RAM);
 	memset(h->vram, 0, FUZZ_VRAM);
+}
+
+void fuzz_mqd_doorbell(void *mqd, enum vgpu_engine engine, uint32_t doorbell)
+{
+	struct v11_gfx_mqd *g = mqd;
+	struct v11_compute_mqd *c = mqd;
+	struct v11_sdma_mqd *s = mqd;
+
+	switch (engine) {
+	case VGPU_ENGINE_GFX:
+		g->cp_rb_doorbell_control = VFIELD(CP_RB_DOORBELL_CONTROL, DOORBELL_EN, 1) |
+			VFIELD(CP_RB_DOORBELL_CONTROL, DOORBELL_OFFSET, doorbell);
+		break;
+	case VGPU_ENGINE_COMPUTE:
+		c->cp_hqd_pq_doorbell_control =
+			VFIELD(CP_HQD_PQ_DOORBELL_CONTROL, DOORBELL_EN, 1) |
+			VFIELD(CP_HQD_PQ_DOORBELL_CONTROL, DOORBELL_OFFSET, doorbell);
+		break;
+	default:
+		s->sdmax_rlcx_doorbell = VFIELD(SDMA0_QUEUE0_DOORBELL, ENABLE, 1);
+		s->sdmax_rlcx_doorbell_offset =
+			VFIELD(SDMA0_QUEUE0_DOORBELL_OFFSET, OFFSET, doorbell);
+	}
 }
 
 /* ---- targets ---- */

@@ -77,6 +77,8 @@ const struct fuzz_target *fuzz_find(const char *name);
  */
 struct fake_host *fuzz_host(bool strict);
 void fuzz_host_end(struct fake_host *h);
+/* The queue of the MQD at @mqd hears this doorbell, once it is mapped with it. */
+void fuzz_mqd_doorbell(void *mqd, enum vgpu_engine engine, uint32_t doorbell);
 
 /* ---- fuzz_queue.c ---- */
 

@@ -39,21 +39,16 @@ static void write_mqds(struct fake_host *h)
 	mes->cp_hqd_pq_base_lo = ring >> 8;
 	mes->cp_hqd_pq_base_hi = ring >> 40;
 	mes->cp_hqd_pq_control = RING_LOG2 - 1;
-	mes->cp_hqd_pq_doorbell_control = VFIELD(CP_HQD_PQ_DOORBELL_CONTROL, DOORBELL_EN, 1) |
-		VFIELD(CP_HQD_PQ_DOORBELL_CONTROL, DOORBELL_OFFSET, DOORBELL);
+	fuzz_mqd_doorbell(mes, VGPU_ENGINE_COMPUTE, DOORBELL);
 	g->cp_gfx_hqd_base = PROCESS_RING >> 8;
 	g->cp_gfx_hqd_cntl = 8;
-	g->cp_rb_doorbell_control = VFIELD(CP_RB_DOORBELL_CONTROL, DOORBELL_EN, 1) |
-		VFIELD(CP_RB_DOORBELL_CONTROL, DOORBELL_OFFSET, doorbell_of(1));
+	fuzz_mqd_doorbell(g, VGPU_ENGINE_GFX, doorbell_of(1));
 	c->cp_hqd_pq_base_lo = (PROCESS_RING + 4096) >> 8;
 	c->cp_hqd_pq_control = 8;
-	c->cp_hqd_pq_doorbell_control = VFIELD(CP_HQD_PQ_DOORBELL_CONTROL, DOORBELL_EN, 1) |
-		VFIELD(CP_HQD_PQ_DOORBELL_CONTROL, DOORBELL_OFFSET, doorbell_of(2));
+	fuzz_mqd_doorbell(c, VGPU_ENGINE_COMPUTE, doorbell_of(2));
 	s->sdmax_rlcx_rb_base = (PROCESS_RING + 8192) >> 8;
 	s->sdmax_rlcx_rb_cntl = VFIELD(SDMA0_QUEUE0_RB_CNTL, RB_SIZE, 9);
-	s->sdmax_rlcx_doorbell = VFIELD(SDMA0_QUEUE0_DOORBELL, ENABLE, 1);
-	s->sdmax_rlcx_doorbell_offset =
-		VFIELD(SDMA0_QUEUE0_DOORBELL_OFFSET, OFFSET, doorbell_of(3));
+	fuzz_mqd_doorbell(s, VGPU_ENGINE_SDMA, doorbell_of(3));
 }
 
 static void poke(struct fake_host *h, const uint32_t *dw)

@@ -33,13 +33,12 @@ static void write_mqd(struct fake_host *h, enum vgpu_engine engine, uint64_t bas
 	struct v11_compute_mqd *c = at;
 	struct v11_sdma_mqd *s = at;
 
+	fuzz_mqd_doorbell(at, engine, doorbell);
 	switch (engine) {
 	case VGPU_ENGINE_GFX:
 		g->cp_gfx_hqd_base = base >> 8;
 		g->cp_gfx_hqd_base_hi = base >> 40;
 		g->cp_gfx_hqd_cntl = RING_LOG2 - 1;
-		g->cp_rb_doorbell_control = VFIELD(CP_RB_DOORBELL_CONTROL, DOORBELL_EN, 1) |
-			VFIELD(CP_RB_DOORBELL_CONTROL, DOORBELL_OFFSET, doorbell);
 		g->fence_address_lo = FUZZ_DATA;
 		g->fence_address_hi = FUZZ_FB >> 32;
 		break;
@@ -47,9 +46,6 @@ static void write_mqd(struct fake_host *h, enum vgpu_engine engine, uint64_t bas
 		c->cp_hqd_pq_base_lo = base >> 8;
 		c->cp_hqd_pq_base_hi = base >> 40;
 		c->cp_hqd_pq_control = RING_LOG2 - 1;
-		c->cp_hqd_pq_doorbell_control =
-			VFIELD(CP_HQD_PQ_DOORBELL_CONTROL, DOORBELL_EN, 1) |
-			VFIELD(CP_HQD_PQ_DOORBELL_CONTROL, DOORBELL_OFFSET, doorbell);
 		c->fence_address_lo = FUZZ_DATA;
 		c->fence_address_hi = FUZZ_FB >> 32;
 		break;
@@ -57,9 +53,6 @@ static void write_mqd(struct fake_host *h, enum vgpu_engine engine, uint64_t bas
 		s->sdmax_rlcx_rb_base = base >> 8;
 		s->sdmax_rlcx_rb_base_hi = base >> 40;
 		s->sdmax_rlcx_rb_cntl = VFIELD(SDMA0_QUEUE0_RB_CNTL, RB_SIZE, RING_LOG2);
-		s->sdmax_rlcx_doorbell = VFIELD(SDMA0_QUEUE0_DOORBELL, ENABLE, 1);
-		s->sdmax_rlcx_doorbell_offset =
-			VFIELD(SDMA0_QUEUE0_DOORBELL_OFFSET, OFFSET, doorbell);
 		s->sdmax_rlcx_f32_dbg0 = FUZZ_DATA;
 		s->sdmax_rlcx_f32_dbg1 = FUZZ_FB >> 32;
 	}
